@@ -23,6 +23,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) -fPIE -fstack-protector-strong \
 	-fstack-clash-protection -fcf-protection $(HARDEN) $(SANFLAGS)
+# Ties parent and children of one build together.
+BUILD_ID := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo release)
 CPPFLAGS += -D_GNU_SOURCE -Icommon
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS) $(LDFLAGS)
 
@@ -110,5 +112,7 @@ $(B)/unit/%: $(B)/obj/regress/unit/%.o $(UNIT_LIBS)
 $(B)/obj/regress/unit/%.o: CPPFLAGS += -I.
 
 unit-bins: $(UNIT_BIN)
+
+$(B)/obj/common/hagw.o: CPPFLAGS += -DHAGW_BUILD=\"$(BUILD_ID)\"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,101 @@
+#include <sys/mman.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+
+#include "log.h"
+#include "sandbox.h"
+
+/*
+ * What every child needs: the socketpair, the event loop, memory that is
+ * never executable, and a way to end. mmap's and mprotect's protection is
+ * their third argument.
+ */
+static const struct sandbox_call common_calls[] = {
+    {"read", SB_ANY, 0, 0, 0},
+    {"readv", SB_ANY, 0, 0, 0},
+    {"write", SB_ANY, 0, 0, 0},
+    {"writev", SB_ANY, 0, 0, 0},
+    {"close", SB_ANY, 0, 0, 0},
+    {"recvmsg", SB_ANY, 0, 0, 0},
+    {"epoll_wait", SB_ANY, 0, 0, 0},
+    {"epoll_pwait", SB_ANY, 0, 0, 0},
+    {"epoll_ctl", SB_ANY, 0, 0, 0},
+    {"timerfd_settime", SB_ANY, 0, 0, 0},
+    {"clock_gettime", SB_ANY, 0, 0, 0},
+    {"clock_nanosleep", SB_ANY, 0, 0, 0},
+    {"gettimeofday", SB_ANY, 0, 0, 0},
+    {"getpid", SB_ANY, 0, 0, 0},
+    {"gettid", SB_ANY, 0, 0, 0},
+    {"tgkill", SB_ANY, 0, 0, 0},
+    {"getrandom", SB_ANY, 0, 0, 0},
+    {"brk", SB_ANY, 0, 0, 0},
+    {"mmap", SB_ARG_MASKED, 2, PROT_EXEC, 0},
+    {"mprotect", SB_ARG_MASKED, 2, PROT_EXEC, 0},
+    {"munmap", SB_ANY, 0, 0, 0},
+    {"mremap", SB_ANY, 0, 0, 0},
+    {"madvise", SB_ANY, 0, 0, 0},
+    {"futex", SB_ANY, 0, 0, 0},
+    {"fcntl", SB_ARG, 1, 0, F_GETFL},
+    {"fcntl", SB_ARG, 1, 0, F_SETFL},
+    {"rt_sigreturn", SB_ANY, 0, 0, 0},
+    {"rt_sigprocmask", SB_ANY, 0, 0, 0},
+    {"rt_sigaction", SB_ANY, 0, 0, 0},
+    {"sigaltstack", SB_ANY, 0, 0, 0},
+    {"restart_syscall", SB_ANY, 0, 0, 0},
+    {"exit", SB_ANY, 0, 0, 0},
+    {"exit_group", SB_ANY, 0, 0, 0},
+};
+
+static void
+allow(scmp_filter_ctx ctx, const struct sandbox_call *c)
+{
+	int nr = seccomp_syscall_resolve_name(c->name);
+	struct scmp_arg_cmp cmp;
+	int ret;
+
+	if (nr == __NR_SCMP_ERROR)
+		fatalx("seccomp: no system call is named %s", c->name);
+	switch (c->kind) {
+	case SB_ARG:
+		cmp = SCMP_CMP(c->arg, SCMP_CMP_EQ, c->value);
+		ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
+		break;
+	case SB_ARG_MASKED:
+		cmp = SCMP_CMP(c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value);
+		ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
+		break;
+	case SB_ANY:
+		ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 0, NULL);
+		break;
+	default:
+		fatalx("seccomp: %s: unknown kind of rule", c->name);
+	}
+	if (ret != 0) {
+		errno = -ret;
+		fatal("seccomp: rule for %s", c->name);
+	}
+}
+
+void
+seccomp_enter(const struct sandbox_profile *p)
+{
+	/* a call of another architecture, x32 among them, kills as well */
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int ret;
+
+	if (ctx == NULL)
+		fatalx("seccomp: no memory for the filter");
+	if (seccomp_attr_set(
+		ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
+		fatalx("seccomp: foreign architectures cannot be refused");
+	for (size_t i = 0; i < nitems(common_calls); i++)
+		allow(ctx, &common_calls[i]);
+	for (size_t i = 0; i < p->ncalls; i++)
+		allow(ctx, &p->calls[i]);
+	if ((ret = seccomp_load(ctx)) != 0) {
+		errno = -ret;
+		fatal("seccomp: the kernel does not take the filter");
+	}
+	seccomp_release(ctx);
+}
