@@ -16,6 +16,7 @@
 
 #define CTL_TEXT_MAX 256
 #define CTL_NEVER UINT64_MAX
+#define CTL_EVENTS_MAX 1000 /* show events N */
 
 /* What a request asks for. The table in ctl/words.c names them. */
 enum ctl_what {
@@ -143,10 +144,12 @@ struct ctl_vrrp_net {
 	uint64_t err_send;
 	uint64_t err_ttl;
 	uint64_t err_version;
+	uint64_t err_type;
 	uint64_t err_length;
 	uint64_t err_checksum;
 	uint64_t err_vrid;
 	uint64_t err_interval;
+	uint64_t err_count; /* no address at all */
 	uint64_t err_addresses;
 	uint64_t cksum_plain;  /* without the pseudo-header (RFC 9568) */
 	uint64_t cksum_pseudo; /* with it (RFC 5798) */
