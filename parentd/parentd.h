@@ -19,6 +19,8 @@
 #include "hagw.h"
 #include "imsg_msg.h"
 
+struct nlmsghdr;
+
 /* netlink.c: blocking requests on sockets of the parent's own */
 struct nlsock {
 	int fd;
@@ -40,9 +42,8 @@ void nl_close(struct nlsock *);
  * cb gets each answer's sequence number and errno (0: done). -1 and errno
  * when sending or receiving itself failed.
  */
-int nl_batch(struct nlsock *, const void *msgs, size_t len,
-    unsigned int nacks, void (*cb)(void *, uint32_t seq, int error),
-    void *arg);
+int nl_batch(struct nlsock *, const void *msgs, size_t len, unsigned int nacks,
+    void (*cb)(void *, uint32_t seq, int error), void *arg);
 
 /* Run one dump request and hand each message to cb until DONE. */
 int nl_dump(struct nlsock *, const void *msg, size_t len,
@@ -51,7 +52,7 @@ int nl_dump(struct nlsock *, const void *msg, size_t len,
 /* kif.c: links, followed by events */
 struct kif {
 	int ifindex; /* 0: there is no such interface */
-	bool up;     /* IFF_UP and IFF_RUNNING: carrier */
+	bool up; /* IFF_UP and IFF_RUNNING: carrier */
 	uint8_t mac[ETHER_ADDR_LEN];
 	char name[IFNAMSIZ];
 };
@@ -132,8 +133,8 @@ int knft_delete_table(void);
 int rawsock_vrrp_rx(const char *ifname, struct in_addr own, uint8_t vrid);
 int rawsock_vrrp_tx(const char *ifname, struct in_addr own);
 /* UDP, bound to own:port on the interface, connected to peer:port. */
-int rawsock_sync(const char *ifname, struct in_addr own,
-    struct in_addr peer, uint16_t port);
+int rawsock_sync(
+    const char *ifname, struct in_addr own, struct in_addr peer, uint16_t port);
 
 /* announce.c: gratuitous ARP, paced */
 #define ANNOUNCE_COUNT 5
@@ -171,13 +172,18 @@ uint64_t sysctl_ct_drops(void); /* /proc/net/stat: drop + early_drop */
 struct authz_view {
 	const struct conf *conf;
 	enum role role;
+	bool inject; /* BACKUP, or MASTER since a moment: records in flight */
+	in_addr_t *targets; /* of all forwards, sorted as memcmp does */
+	size_t ntargets;
 };
+
+/* Derive what the checks look up; conf is borrowed. 0, or -1: no memory. */
+int authz_prepare(struct authz_view *, const struct conf *);
 
 /* NULL when allowed, else the reason, for the log. */
 const char *authz_vrrp_state(const struct authz_view *, uint32_t role);
 const char *authz_ct(const struct authz_view *, const struct ct_rec *);
 /* authz_nat.c: a whole batch, every message and attribute of it */
-const char *authz_nat(const struct authz_view *, const void *msgs,
-    size_t len);
+const char *authz_nat(const struct authz_view *, const void *msgs, size_t len);
 
 #endif

@@ -1,0 +1,726 @@
+/*
+ * Conntrack: records in, kernel entries out. Many messages per system call,
+ * without ACKs: the kernel answers only what failed.
+ *
+ * An entry is created with its reply tuple untranslated and its translation
+ * as CTA_NAT_SRC and CTA_NAT_DST, each one address and one port: the kernel
+ * is left no choice, so a clash is an error and never another port. The
+ * same is done for flows that are not translated, or the NAT chains would be
+ * asked again for each of their packets.
+ */
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/filter.h>
+#include <linux/icmpv6.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/ip_icmp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parentd.h"
+
+#define KCT_MSG_MAX     640 /* bytes; IPv6 TCP with NAT takes 480 */
+#define KCT_RCVBUF      (1024 * 1024)
+#define KCT_DUMP_RCVBUF (4 * 1024 * 1024)
+#define KCT_PASSES      5 /* the longest chain of second tries, see kct_next */
+
+/* What may be told to the kernel; the rest it sets itself or refuses. */
+#define KCT_STATUS      (IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED)
+#define KCT_TCP_FLAGS                                             \
+	(IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM | \
+	    IP_CT_TCP_FLAG_CLOSE_INIT | IP_CT_TCP_FLAG_BE_LIBERAL)
+#define KCT_WSCALE_MAX 14 /* RFC 7323 */
+
+enum kct_verb {
+	KCT_DONE,
+	KCT_CREATE,
+	KCT_UPDATE,
+	KCT_UPDATE_QUIET, /* without status: the entry has more bits set */
+	KCT_REPLACE, /* delete by the id found, then create */
+	KCT_DELETE,
+	KCT_TIMEOUT
+};
+
+struct kct_try {
+	uint8_t verb; /* enum kct_verb */
+	int error;
+	uint32_t id; /* KCT_REPLACE: of the entry in the way */
+};
+
+/* One pass over a batch: sequence numbers to records. */
+struct kct_pass {
+	struct kct_try *tries;
+	size_t n;
+	uint32_t seq0; /* of record 0 */
+	bool redo[KCT_BATCH_MAX];
+};
+
+struct kct_found {
+	const struct ct_rec *rec;
+	bool there;
+	bool same;
+	uint32_t id;
+};
+
+static struct nlsock kct_nl = {.fd = -1};
+
+static union {
+	struct nlmsghdr align;
+	char buf[2 * KCT_BATCH_MAX * KCT_MSG_MAX];
+} kct_out;
+
+int
+kct_init(void)
+{
+	return nl_open(&kct_nl, NETLINK_NETFILTER, KCT_RCVBUF);
+}
+
+uint32_t
+kct_portid(void)
+{
+	return kct_nl.portid;
+}
+
+static bool
+kct_icmp(const struct ct_rec *r)
+{
+	return r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6;
+}
+
+static size_t
+kct_alen(const struct ct_rec *r)
+{
+	return r->family == AF_INET6 ? sizeof(struct in6_addr)
+				     : sizeof(struct in_addr);
+}
+
+/* The type that answers an ICMP query, as the kernel pairs them. */
+static uint8_t
+kct_icmp_answer(uint8_t proto, uint8_t type)
+{
+	static const uint8_t v4[][2] = {
+	    {ICMP_ECHO, ICMP_ECHOREPLY},
+	    {ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY},
+	    {ICMP_INFO_REQUEST, ICMP_INFO_REPLY},
+	    {ICMP_ADDRESS, ICMP_ADDRESSREPLY},
+	};
+	static const uint8_t v6[][2] = {
+	    {ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY},
+	    {ICMPV6_NI_QUERY, ICMPV6_NI_REPLY},
+	};
+	const uint8_t(*t)[2] = proto == IPPROTO_ICMP ? v4 : v6;
+	size_t i, n = proto == IPPROTO_ICMP ? nitems(v4) : nitems(v6);
+
+	for (i = 0; i < n; i++) {
+		if (t[i][0] == type)
+			return t[i][1];
+		if (t[i][1] == type)
+			return t[i][0];
+	}
+	return type; /* no such query: the kernel will refuse it */
+}
+
+/* The reply an untranslated flow would have. */
+static struct ct_tuple
+kct_mirror(const struct ct_rec *r)
+{
+	struct ct_tuple t = {
+	    .src = r->orig.dst,
+	    .dst = r->orig.src,
+	    .sport = r->orig.dport,
+	    .dport = r->orig.sport,
+	};
+	uint16_t typecode;
+
+	if (kct_icmp(r)) {
+		typecode = ntohs(r->orig.dport);
+		t.sport = r->orig.sport; /* the id, in both directions */
+		t.dport = htons((uint16_t)(kct_icmp_answer(r->proto,
+					       (uint8_t)(typecode >> 8))
+			<< 8 |
+		    (typecode & 0xff)));
+	}
+	return t;
+}
+
+static void
+kct_put_ports(
+    struct nlmsghdr *nlh, const struct ct_rec *r, const struct ct_tuple *t)
+{
+	bool v6 = r->proto == IPPROTO_ICMPV6;
+	uint16_t typecode = ntohs(t->dport);
+
+	if (!kct_icmp(r)) {
+		mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, t->sport);
+		mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, t->dport);
+		return;
+	}
+	mnl_attr_put_u16(
+	    nlh, v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, t->sport);
+	mnl_attr_put_u8(nlh, v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE,
+	    (uint8_t)(typecode >> 8));
+	mnl_attr_put_u8(nlh, v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE,
+	    (uint8_t)typecode);
+}
+
+static void
+kct_put_tuple(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
+    const struct ct_tuple *t)
+{
+	bool v6 = r->family == AF_INET6;
+	struct nlattr *outer, *inner;
+
+	outer = mnl_attr_nest_start(nlh, type);
+	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+	mnl_attr_put(
+	    nlh, v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, kct_alen(r), &t->src);
+	mnl_attr_put(
+	    nlh, v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, kct_alen(r), &t->dst);
+	mnl_attr_nest_end(nlh, inner);
+	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, r->proto);
+	kct_put_ports(nlh, r, t);
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, outer);
+}
+
+/* One address, one port: min and max are the same. */
+static void
+kct_put_range(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
+    const union addr *addr, uint16_t port)
+{
+	bool v6 = r->family == AF_INET6;
+	struct nlattr *outer, *inner;
+
+	outer = mnl_attr_nest_start(nlh, type);
+	mnl_attr_put(
+	    nlh, v6 ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, kct_alen(r), addr);
+	mnl_attr_put(
+	    nlh, v6 ? CTA_NAT_V6_MAXIP : CTA_NAT_V4_MAXIP, kct_alen(r), addr);
+	inner = mnl_attr_nest_start(nlh, CTA_NAT_PROTO);
+	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MIN, port);
+	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MAX, port);
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, outer);
+}
+
+static bool
+kct_reply_is(const struct ct_rec *r, const struct ct_tuple *t)
+{
+	return memcmp(&r->reply.src, &t->src, kct_alen(r)) == 0 &&
+	    memcmp(&r->reply.dst, &t->dst, kct_alen(r)) == 0 &&
+	    r->reply.sport == t->sport &&
+	    (kct_icmp(r) || r->reply.dport == t->dport);
+}
+
+/*
+ * The kernel applies the destination first. It knows one ICMP id for both,
+ * so the destination keeps the original's and the source sets the reply's.
+ */
+static void
+kct_put_nat(
+    struct nlmsghdr *nlh, const struct ct_rec *r, const struct ct_tuple *mirror)
+{
+	bool icmp = kct_icmp(r);
+
+	if (kct_reply_is(r, mirror) &&
+	    (r->status & (IPS_NAT_MASK | IPS_NAT_DONE_MASK)) == 0)
+		return; /* made while there was no NAT at its owner */
+	kct_put_range(nlh, CTA_NAT_DST, r, &r->reply.src,
+	    icmp ? r->orig.sport : r->reply.sport);
+	kct_put_range(nlh, CTA_NAT_SRC, r, &r->reply.dst,
+	    icmp ? r->reply.sport : r->reply.dport);
+}
+
+static void
+kct_put_flags(struct nlmsghdr *nlh, uint16_t type, uint8_t flags)
+{
+	/* mask = flags: an update sets bits and clears none */
+	struct nf_ct_tcp_flags f = {.flags = flags, .mask = flags};
+
+	mnl_attr_put(nlh, type, sizeof(f), &f);
+}
+
+static uint8_t
+kct_wscale(uint8_t scale)
+{
+	return scale > KCT_WSCALE_MAX ? KCT_WSCALE_MAX : scale;
+}
+
+/*
+ * The kernel's view of sequence numbers cannot be restored: without
+ * BE_LIBERAL the first packets after a takeover could be out of its window.
+ */
+static void
+kct_put_tcp(struct nlmsghdr *nlh, const struct ct_rec *r, bool create)
+{
+	uint8_t orig = create ? IP_CT_TCP_FLAG_BE_LIBERAL : 0, reply = orig;
+	struct nlattr *outer, *inner;
+
+	outer = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
+	inner = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, r->tcp_state);
+	if (r->fields & CTF_TCP_WIN) {
+		orig |= r->tcp_flags_orig & KCT_TCP_FLAGS;
+		reply |= r->tcp_flags_reply & KCT_TCP_FLAGS;
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL,
+		    kct_wscale(r->wscale_orig));
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY,
+		    kct_wscale(r->wscale_reply));
+	}
+	kct_put_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, orig);
+	kct_put_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, reply);
+	mnl_attr_nest_end(nlh, inner);
+	mnl_attr_nest_end(nlh, outer);
+}
+
+static void
+kct_put_fields(struct nlmsghdr *nlh, const struct ct_rec *r, enum kct_verb verb)
+{
+	uint32_t status = (r->status & KCT_STATUS) | IPS_CONFIRMED;
+
+	if (r->fields & CTF_TIMEOUT)
+		mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(r->timeout_s));
+	if ((r->fields & CTF_STATUS) && verb != KCT_UPDATE_QUIET)
+		mnl_attr_put_u32(nlh, CTA_STATUS, htonl(status));
+	if (r->fields & CTF_MARK)
+		mnl_attr_put_u32(nlh, CTA_MARK, htonl(r->mark));
+	if ((r->fields & CTF_TCP) && r->proto == IPPROTO_TCP)
+		kct_put_tcp(nlh, r, verb == KCT_CREATE);
+}
+
+static struct nlmsghdr *
+kct_start(char *buf, const struct ct_rec *r, int type, int flags, uint32_t seq)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg;
+
+	nlh->nlmsg_type =
+	    (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | (unsigned int)type);
+	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	nlh->nlmsg_seq = seq;
+	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	nfg->nfgen_family = r->family;
+	nfg->version = NFNETLINK_V0;
+	kct_put_tuple(nlh, CTA_TUPLE_ORIG, r, &r->orig);
+	if (r->zone != 0)
+		mnl_attr_put_u16(nlh, CTA_ZONE, htons(r->zone));
+	return nlh;
+}
+
+static size_t
+kct_delete(char *buf, const struct ct_rec *r, uint32_t seq, uint32_t id)
+{
+	struct nlmsghdr *nlh = kct_start(buf, r, IPCTNL_MSG_CT_DELETE, 0, seq);
+
+	if (id != 0)
+		mnl_attr_put_u32(nlh, CTA_ID, htonl(id));
+	return nlh->nlmsg_len;
+}
+
+static size_t
+kct_create(char *buf, const struct ct_rec *r, uint32_t seq)
+{
+	struct ct_tuple mirror = kct_mirror(r);
+	struct nlmsghdr *nlh;
+
+	nlh = kct_start(
+	    buf, r, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, seq);
+	kct_put_tuple(nlh, CTA_TUPLE_REPLY, r, &mirror);
+	kct_put_nat(nlh, r, &mirror);
+	kct_put_fields(nlh, r, KCT_CREATE);
+	return nlh->nlmsg_len;
+}
+
+static size_t
+kct_update(char *buf, const struct ct_rec *r, uint32_t seq, enum kct_verb verb)
+{
+	struct nlmsghdr *nlh = kct_start(buf, r, IPCTNL_MSG_CT_NEW, 0, seq);
+
+	if (verb == KCT_TIMEOUT)
+		mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(r->timeout_s));
+	else
+		kct_put_fields(nlh, r, verb);
+	return nlh->nlmsg_len;
+}
+
+/* All lengths are multiples of four: messages follow each other. */
+static size_t
+kct_encode(
+    char *buf, const struct ct_rec *r, const struct kct_try *t, uint32_t seq)
+{
+	size_t len;
+
+	switch ((enum kct_verb)t->verb) {
+	case KCT_CREATE:
+		return kct_create(buf, r, seq);
+	case KCT_REPLACE:
+		/* gone already is as good: sequence number 0 is not ours */
+		len = kct_delete(buf, r, 0, t->id);
+		return len + kct_create(buf + len, r, seq);
+	case KCT_DELETE:
+		return kct_delete(buf, r, seq, r->fields & CTF_ID ? r->id : 0);
+	case KCT_UPDATE:
+	case KCT_UPDATE_QUIET:
+	case KCT_TIMEOUT:
+		return kct_update(buf, r, seq, t->verb);
+	case KCT_DONE:
+		break;
+	}
+	return 0;
+}
+
+static void
+kct_answer(void *arg, uint32_t seq, int error)
+{
+	struct kct_pass *p = arg;
+	uint32_t i = seq - p->seq0;
+
+	if (seq != 0 && i < p->n)
+		p->tries[i].error = error;
+}
+
+static int
+kct_send(const struct ct_rec *recs, struct kct_pass *p)
+{
+	size_t i, len = 0;
+
+	if (kct_nl.seq > UINT32_MAX - KCT_BATCH_MAX)
+		kct_nl.seq = 0;
+	p->seq0 = kct_nl.seq + 1;
+	kct_nl.seq += (uint32_t)p->n;
+	for (i = 0; i < p->n; i++) {
+		p->tries[i].error = 0;
+		len += kct_encode(kct_out.buf + len, &recs[i], &p->tries[i],
+		    p->seq0 + (uint32_t)i);
+	}
+	if (len == 0)
+		return 0;
+	return nl_batch(&kct_nl, kct_out.buf, len, 0, kct_answer, p);
+}
+
+static int
+kct_found_ports(const struct nlattr *attr, void *arg)
+{
+	struct ct_tuple *t = arg;
+
+	if (mnl_attr_get_payload_len(attr) < sizeof(uint16_t))
+		return MNL_CB_OK;
+	switch (mnl_attr_get_type(attr)) {
+	case CTA_PROTO_SRC_PORT:
+	case CTA_PROTO_ICMP_ID:
+	case CTA_PROTO_ICMPV6_ID:
+		t->sport = mnl_attr_get_u16(attr);
+		break;
+	case CTA_PROTO_DST_PORT:
+		t->dport = mnl_attr_get_u16(attr);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static int
+kct_found_ip(const struct nlattr *attr, void *arg)
+{
+	struct ct_tuple *t = arg;
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	if (len > sizeof(union addr))
+		return MNL_CB_OK;
+	switch (mnl_attr_get_type(attr)) {
+	case CTA_IP_V4_SRC:
+	case CTA_IP_V6_SRC:
+		memcpy(&t->src, mnl_attr_get_payload(attr), len);
+		break;
+	case CTA_IP_V4_DST:
+	case CTA_IP_V6_DST:
+		memcpy(&t->dst, mnl_attr_get_payload(attr), len);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static int
+kct_found_tuple(const struct nlattr *attr, void *arg)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case CTA_TUPLE_IP:
+		return mnl_attr_parse_nested(attr, kct_found_ip, arg);
+	case CTA_TUPLE_PROTO:
+		return mnl_attr_parse_nested(attr, kct_found_ports, arg);
+	}
+	return MNL_CB_OK;
+}
+
+static int
+kct_found(void *arg, const struct nlmsghdr *nlh)
+{
+	struct kct_found *f = arg;
+	const struct ct_rec *r = f->rec;
+	struct ct_tuple orig = {0}, reply = {0};
+	const struct nlattr *attr;
+
+	mnl_attr_for_each (attr, nlh, sizeof(struct nfgenmsg)) {
+		switch (mnl_attr_get_type(attr)) {
+		case CTA_TUPLE_ORIG:
+			(void)mnl_attr_parse_nested(
+			    attr, kct_found_tuple, &orig);
+			break;
+		case CTA_TUPLE_REPLY:
+			(void)mnl_attr_parse_nested(
+			    attr, kct_found_tuple, &reply);
+			break;
+		case CTA_ID:
+			f->id = ntohl(mnl_attr_get_u32(attr));
+			break;
+		}
+	}
+	/* An entry can also be found by its reply tuple: that is another. */
+	f->there = memcmp(&orig.src, &r->orig.src, kct_alen(r)) == 0 &&
+	    memcmp(&orig.dst, &r->orig.dst, kct_alen(r)) == 0 &&
+	    orig.sport == r->orig.sport &&
+	    (kct_icmp(r) || orig.dport == r->orig.dport);
+	f->same = kct_reply_is(r, &reply);
+	return 0;
+}
+
+/*
+ * The entry exists, but is it this flow? With the same translation it is
+ * updated. With another it is what is left of an earlier flow and gives way.
+ * None by this original tuple: another flow holds the reply tuple, a clash.
+ */
+static enum kct_verb
+kct_exists(const struct ct_rec *r, struct kct_try *t)
+{
+	union {
+		struct nlmsghdr align;
+		char buf[KCT_MSG_MAX];
+	} req;
+	struct kct_found f = {.rec = r};
+	struct nlmsghdr *nlh;
+
+	nlh = kct_start(req.buf, r, IPCTNL_MSG_CT_GET, 0, 0);
+	if (nl_dump(&kct_nl, nlh, nlh->nlmsg_len, kct_found, &f) == -1 ||
+	    !f.there)
+		return KCT_DONE;
+	t->id = f.id;
+	return f.same ? KCT_UPDATE : KCT_REPLACE;
+}
+
+/* What to try after this failure; KCT_DONE: nothing, t->error stays. */
+static enum kct_verb
+kct_next(const struct ct_rec *r, struct kct_try *t)
+{
+	switch (t->verb) {
+	case KCT_CREATE:
+		return t->error == EEXIST ? kct_exists(r, t) : KCT_DONE;
+	case KCT_UPDATE:
+		if (t->error == EBUSY)
+			return KCT_UPDATE_QUIET;
+		return t->error == ENOENT ? KCT_CREATE : KCT_DONE;
+	case KCT_UPDATE_QUIET:
+		return t->error == ENOENT ? KCT_CREATE : KCT_DONE;
+	case KCT_DELETE:
+		if (t->error == ENOENT)
+			t->error = 0;
+		break;
+	}
+	return KCT_DONE;
+}
+
+static enum kct_verb
+kct_first(const struct ct_rec *r)
+{
+	switch (r->op) {
+	case CT_OP_NEW:
+		return KCT_CREATE;
+	case CT_OP_UPDATE:
+		return KCT_UPDATE;
+	case CT_OP_DELETE:
+		return KCT_DELETE;
+	case CT_OP_TIMEOUT:
+		return KCT_TIMEOUT;
+	}
+	return KCT_DONE; /* no such operation: authz has refused it */
+}
+
+static bool
+kct_same_flow(const struct ct_rec *a, const struct ct_rec *b)
+{
+	return a->family == b->family && a->proto == b->proto &&
+	    a->zone == b->zone &&
+	    memcmp(&a->orig, &b->orig, sizeof(a->orig)) == 0;
+}
+
+/*
+ * Choose second tries; returns how many there are. Records of the same flow
+ * that come after a failed one are done again, so that their order holds.
+ */
+static size_t
+kct_again(const struct ct_rec *recs, struct kct_pass *p)
+{
+	struct kct_try *t;
+	size_t i, j, left = 0;
+
+	for (i = 0; i < p->n; i++) {
+		t = &p->tries[i];
+		if (t->verb == KCT_DONE)
+			continue;
+		t->verb =
+		    (uint8_t)(t->error == 0 ? KCT_DONE : kct_next(&recs[i], t));
+		if (t->verb == KCT_DONE)
+			continue;
+		left++;
+		for (j = i + 1; j < p->n; j++)
+			if (kct_same_flow(&recs[i], &recs[j]))
+				p->redo[j] = true;
+	}
+	for (i = 0; i < p->n; i++) {
+		if (p->redo[i] && p->tries[i].verb == KCT_DONE) {
+			p->tries[i].verb = (uint8_t)kct_first(&recs[i]);
+			left++;
+		}
+		p->redo[i] = false;
+	}
+	return left;
+}
+
+/* Nothing is known of the records still under way. */
+static void
+kct_lost(struct kct_pass *p, int error)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->tries[i].verb != KCT_DONE)
+			p->tries[i].error = error;
+}
+
+size_t
+kct_apply(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
+{
+	static struct kct_try tries[KCT_BATCH_MAX];
+	struct kct_pass p = {.tries = tries, .n = n};
+	size_t i, nfail = 0;
+	int pass;
+
+	if (n > KCT_BATCH_MAX)
+		p.n = n = KCT_BATCH_MAX;
+	for (i = 0; i < n; i++)
+		tries[i] =
+		    (struct kct_try){.verb = (uint8_t)kct_first(&recs[i])};
+	for (pass = 0; pass < KCT_PASSES; pass++) {
+		if (kct_send(recs, &p) == -1) {
+			kct_lost(&p, errno);
+			break;
+		}
+		if (kct_again(recs, &p) == 0)
+			break;
+	}
+	for (i = 0; i < n; i++) {
+		if (tries[i].error == 0)
+			continue;
+		fails[nfail].index = (uint32_t)i;
+		fails[nfail++].error = tries[i].error;
+	}
+	return nfail;
+}
+
+/* Hand the descriptor over; only the parent's own are kept. */
+static int
+kct_release(struct nlsock *nl)
+{
+	if (fcntl(nl->fd, F_SETFL, O_NONBLOCK) == -1) {
+		nl_close(nl);
+		return -1;
+	}
+	return nl->fd;
+}
+
+static int
+kct_close(struct nlsock *nl)
+{
+	int saved = errno;
+
+	nl_close(nl);
+	errno = saved;
+	return -1;
+}
+
+int
+kct_dump_socket(int family)
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct nfgenmsg nfg;
+	} req = {
+	    .nlh = {.nlmsg_len = sizeof(req),
+		.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		.nlmsg_seq = 1},
+	    .nfg = {.nfgen_family = (uint8_t)family, .version = NFNETLINK_V0},
+	};
+	struct nlsock nl;
+
+	if (nl_open(&nl, NETLINK_NETFILTER, KCT_DUMP_RCVBUF) == -1)
+		return -1;
+	if (send(nl.fd, &req, sizeof(req), 0) == -1)
+		return kct_close(&nl);
+	return kct_release(&nl);
+}
+
+/*
+ * What BPF loads it takes for network order, while netlink headers are in
+ * the host's: constants are turned round instead.
+ */
+static int
+kct_filter(int fd, uint32_t ignore_portid)
+{
+	const struct sock_filter code[] = {
+	    BPF_STMT(
+		BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ignore_portid), 3, 0),
+	    BPF_STMT(BPF_LD | BPF_H | BPF_ABS,
+		offsetof(struct nlmsghdr, nlmsg_type)),
+	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, htons(0xff00)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		htons(NFNL_SUBSYS_CTNETLINK << 8), 1, 0),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog prog = {
+	    .len = nitems(code), .filter = (struct sock_filter *)code};
+	int on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) ==
+	    -1)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof(on));
+}
+
+int
+kct_event_socket(int rcvbuf, uint32_t ignore_portid)
+{
+	static const int groups[] = {NFNLGRP_CONNTRACK_NEW,
+	    NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY};
+	struct nlsock nl;
+	size_t i;
+
+	if (nl_open(&nl, NETLINK_NETFILTER, rcvbuf) == -1)
+		return -1;
+	/* The filter first: nothing unwanted is ever queued. */
+	if (kct_filter(nl.fd, ignore_portid) == -1)
+		return kct_close(&nl);
+	for (i = 0; i < nitems(groups); i++)
+		if (setsockopt(nl.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+			&groups[i], sizeof(groups[i])) == -1)
+			return kct_close(&nl);
+	return kct_release(&nl);
+}
