@@ -1,0 +1,93 @@
+"""What the two topologies have in common: two gateways, one master."""
+from .core import TOP, Lab, LabError, raise_limits, wait_for
+from .gateway import Gateway, edit_site, new_key
+
+
+class Pair:
+    """Two gateways around a site file."""
+
+    example = ""   # the shipped site file
+    nodes = ()     # the gateways' names, the preferred first
+    vips = {}      # interface: virtual address
+
+    def __init__(self, keep=False, gateway=Gateway, **keys):
+        raise_limits()
+        self.lab = Lab(keep=keep)
+        self.gateways = []
+        try:
+            self.build(gateway)
+            self.write_site(**keys)
+        except BaseException:
+            self.lab.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.lab.close()
+
+    def build(self, gateway):
+        """Lay hosts, networks and cables."""
+        raise NotImplementedError
+
+    def add_gateways(self, gateway):
+        for name in self.nodes:
+            gw = self.lab.host(name, gateway)
+            gw.vips = dict(self.vips)
+            gw.sysctl("net.ipv4.ip_forward", 1)
+            self.gateways.append(gw)
+
+    def write_site(self, **keys):
+        """The shipped example with a key of this lab's own."""
+        path = self.lab.dir / "site.yaml"
+        key = self.lab.dir / "sync.key"
+        if not key.exists():
+            new_key(key)
+        text = (TOP / "etc" / self.example).read_text()
+        path.write_text(edit_site(text, key_file=key, **keys))
+        for gw in self.gateways:
+            gw.site = path
+
+    def start(self):
+        """hagwd on both; the preferred one first so that it is master."""
+        for gw in self.gateways:
+            gw.start_hagwd(wait=False)
+            if gw is self.gateways[0]:
+                wait_for(f"{gw.name}: master", gw.is_master, 20)
+        for gw in self.gateways:
+            wait_for(f"{gw.name}: answers", gw.answers, 10)
+        self.wait_ready(self.gateways[1])
+
+    def other(self, gw):
+        return self.gateways[1 - self.gateways.index(gw)]
+
+    def masters(self):
+        return [gw for gw in self.gateways if gw.is_master()]
+
+    def master(self):
+        masters = self.masters()
+        if len(masters) != 1:
+            raise LabError(f"masters: {[gw.name for gw in masters]}")
+        return masters[0]
+
+    def wait_master(self, gw, timeout=15):
+        """Until gw alone holds all virtual addresses, the other none."""
+        other = self.other(gw)
+        wait_for(f"{gw.name}: sole master",
+                 lambda: gw.is_master() and not other.holds(), timeout)
+
+    def wait_ready(self, gw, timeout=30):
+        wait_for(f"{gw.name}: ready", gw.is_ready, timeout, 0.05)
+
+    def local_addresses(self):
+        """The gateways' own addresses and the virtual ones."""
+        found = set(self.vips.values())
+        for gw in self.gateways:
+            found.update(gw.addresses())
+        return sorted(found)
+
+    def dumps(self, **kwargs):
+        """The forwarded flows of both gateways, as sets of lines."""
+        local = self.local_addresses()
+        return [set(gw.ctdump(*local, **kwargs)) for gw in self.gateways]
