@@ -29,6 +29,7 @@
 
 #define CONF_ADVERTISE_MIN_US 10000	/* 10ms */
 #define CONF_ADVERTISE_MAX_US 40000000	/* 40s */
+#define CONF_ADVERTISE_DEFAULT_US 1000000 /* 1s */
 
 /* sync.protocols, a mask */
 #define CONF_PROTO_TCP 0x01

@@ -1,0 +1,290 @@
+/* Meaning: what nat rules say of each other and of the networks. */
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "conf_read.h"
+
+/* A rule's name and place, to be sorted by name. */
+struct named {
+	const char *name;
+	struct ynode *y;
+};
+
+/* A forward that listens, to be sorted by where. */
+struct listener {
+	const struct conf_forward *f;
+	struct ynode *port;
+};
+
+static void
+no_memory(struct conf_reader *r)
+{
+	report_add(r->report, CONF_ERROR, 0, 0, 0, "out of memory");
+}
+
+static int
+named_cmp(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int d = strcmp(x->name, y->name);
+
+	return d != 0 ? d : x->y->line - y->y->line;
+}
+
+static void
+check_names(
+    struct conf_reader *r, struct named *names, size_t n, const char *what)
+{
+	struct ynode *first = NULL;
+	size_t i;
+
+	qsort(names, n, sizeof(*names), named_cmp);
+	for (i = 0; i < n; i++) {
+		if (i == 0 || strcmp(names[i].name, names[i - 1].name) != 0)
+			first = names[i].y;
+		else
+			report_error(r->report, conf_later(first, names[i].y),
+			    "%s \"%s\" is here twice, first in line %d", what,
+			    names[i].name,
+			    first->line < names[i].y->line ? first->line
+							   : names[i].y->line);
+	}
+}
+
+static void
+check_source_names(struct conf_reader *r)
+{
+	struct named names[CONF_SOURCES_MAX];
+	const struct conf *c = r->conf;
+	size_t n = 0, i;
+
+	for (i = 0; i < c->h.nsources; i++) {
+		names[n].name = c->sources[i].name;
+		names[n].y = conf_good(r->sources[i], "name");
+		n += names[n].y != NULL;
+	}
+	check_names(r, names, n, "nat.source");
+}
+
+static void
+check_forward_names(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+	struct named *names;
+	size_t n = 0, i;
+
+	if ((names = calloc(c->h.nforwards + 1, sizeof(*names))) == NULL) {
+		no_memory(r);
+		return;
+	}
+	for (i = 0; i < c->h.nforwards; i++) {
+		names[n].name = c->forwards[i].name;
+		names[n].y = conf_good(r->forwards[i], "name");
+		n += names[n].y != NULL;
+	}
+	check_names(r, names, n, "nat.forward");
+	free(names);
+}
+
+/* The network that a rule's key names must have a vip. */
+static void
+check_has_vip(struct conf_reader *r, struct ynode *y, uint8_t net)
+{
+	if (y != NULL && ynode_get(r->nets[net], "vip") == NULL)
+		report_error(r->report, y, "network \"%s\" has no vip",
+		    r->conf->h.nets[net].name);
+}
+
+static void
+check_source_pair(struct conf_reader *r, size_t a, size_t b)
+{
+	const struct conf_source *x = &r->conf->sources[a];
+	const struct conf_source *y = &r->conf->sources[b];
+	struct ynode *from = conf_good(r->sources[b], "from");
+
+	if (x->from != y->from || x->to != y->to || from == NULL ||
+	    conf_good(r->sources[b], "to") == NULL ||
+	    conf_good(r->sources[a], "from") == NULL ||
+	    conf_good(r->sources[a], "to") == NULL)
+		return;
+	report_error(r->report, from,
+	    "nat.source \"%s\" repeats \"%s\": both are from %s to %s", y->name,
+	    x->name, r->conf->h.nets[x->from].name,
+	    r->conf->h.nets[x->to].name);
+}
+
+static void
+check_source(struct conf_reader *r, size_t i)
+{
+	const struct conf_source *s = &r->conf->sources[i];
+	struct ynode *from = conf_good(r->sources[i], "from");
+	struct ynode *to = conf_good(r->sources[i], "to");
+	size_t j;
+
+	if (from != NULL && to != NULL && s->from == s->to)
+		report_error(r->report, to,
+		    "from and to are the same network \"%s\"",
+		    r->conf->h.nets[s->to].name);
+	else
+		check_has_vip(r, to, s->to);
+	for (j = 0; j < i; j++)
+		check_source_pair(r, j, i);
+}
+
+/* Is this an address of the gateways themselves? */
+static bool
+check_own_address(struct conf_reader *r, struct ynode *y, struct in_addr to)
+{
+	const struct conf_head *h = &r->conf->h;
+	const struct conf_net *net;
+	int i;
+
+	for (net = h->nets; net < h->nets + h->nnets; net++) {
+		if (net->vip.s_addr == to.s_addr) {
+			report_error(r->report, y,
+			    "leads to the vip of %s, not to a host", net->name);
+			return true;
+		}
+		for (i = 0; i < h->nnodes; i++) {
+			if (net->addr[i].s_addr != to.s_addr)
+				continue;
+			report_error(r->report, y,
+			    "leads to node %s itself, not to a host",
+			    h->nodes[i].name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+in_some_network(const struct conf_head *h, struct in_addr to)
+{
+	const struct conf_net *net;
+	int i;
+
+	for (net = h->nets; net < h->nets + h->nnets; net++) {
+		for (i = 0; i < h->nnodes; i++) {
+			if (net->addr[i].s_addr != 0 &&
+			    addr_in4(to, net->addr[i], net->plen))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+check_target(struct conf_reader *r, size_t i)
+{
+	const struct conf_forward *f = &r->conf->forwards[i];
+	struct ynode *y = conf_good(r->forwards[i], "to");
+	char buf[ADDR_STRLEN];
+
+	if (y == NULL)
+		return;
+	if (!check_own_address(r, y, f->to) &&
+	    !in_some_network(&r->conf->h, f->to))
+		report_warn(r->report, y,
+		    "%s is in none of the networks; the nodes need a route "
+		    "to it",
+		    addr_str4(buf, f->to));
+	if (conf_good(r->forwards[i], "port") != NULL &&
+	    f->to_port + (f->hi - f->lo) > UINT16_MAX)
+		report_error(r->report, y,
+		    "%d ports from %d on would end at %d, beyond 65535",
+		    f->hi - f->lo + 1, f->to_port,
+		    f->to_port + (f->hi - f->lo));
+}
+
+static int
+listener_cmp(const void *a, const void *b)
+{
+	const struct conf_forward *x = ((const struct listener *)a)->f;
+	const struct conf_forward *y = ((const struct listener *)b)->f;
+
+	if (x->on != y->on)
+		return x->on - y->on;
+	if (x->proto != y->proto)
+		return x->proto - y->proto;
+	if (x->lo != y->lo)
+		return x->lo - y->lo;
+	return x < y ? -1 : 1;
+}
+
+static void
+overlap(
+    struct conf_reader *r, const struct listener *a, const struct listener *b)
+{
+	const struct listener *late, *early;
+
+	late = conf_later(a->port, b->port) == a->port ? a : b;
+	early = late == a ? b : a;
+	report_error(r->report, late->port,
+	    "nat.forward \"%s\" overlaps \"%s\" in line %d: both listen on %s "
+	    "%s/%d",
+	    late->f->name, early->f->name, early->port->line,
+	    r->conf->h.nets[a->f->on].name,
+	    a->f->proto == IPPROTO_TCP ? "tcp" : "udp", b->f->lo);
+}
+
+/* In the order of their ports, one that reaches far meets all it covers. */
+static void
+check_listeners(struct conf_reader *r, struct listener *l, size_t n)
+{
+	const struct listener *far = NULL;
+	size_t i;
+
+	qsort(l, n, sizeof(*l), listener_cmp);
+	for (i = 0; i < n; i++) {
+		if (far != NULL &&
+		    (far->f->on != l[i].f->on ||
+			far->f->proto != l[i].f->proto))
+			far = NULL;
+		if (far != NULL && l[i].f->lo <= far->f->hi)
+			overlap(r, far, &l[i]);
+		if (far == NULL || l[i].f->hi > far->f->hi)
+			far = &l[i];
+	}
+}
+
+static void
+check_shadows(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+	struct listener *l;
+	size_t n = 0, i;
+
+	if ((l = calloc(c->h.nforwards + 1, sizeof(*l))) == NULL) {
+		no_memory(r);
+		return;
+	}
+	for (i = 0; i < c->h.nforwards; i++) {
+		l[n].f = &c->forwards[i];
+		l[n].port = conf_good(r->forwards[i], "port");
+		n += l[n].port != NULL &&
+		    conf_good(r->forwards[i], "on") != NULL;
+	}
+	check_listeners(r, l, n);
+	free(l);
+}
+
+void
+conf_check_nat(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+	size_t i;
+
+	check_source_names(r);
+	check_forward_names(r);
+	for (i = 0; i < c->h.nsources; i++)
+		check_source(r, i);
+	for (i = 0; i < c->h.nforwards; i++) {
+		check_has_vip(
+		    r, conf_good(r->forwards[i], "on"), c->forwards[i].on);
+		check_target(r, i);
+	}
+	check_shadows(r);
+}
