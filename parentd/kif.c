@@ -243,10 +243,18 @@ kif_walk(const struct nlmsghdr *nlh, int len)
 		(void)kif_message(NULL, nlh);
 }
 
+/*
+ * What is still queued is older than what was lost: applied after the dump
+ * it would bring back what has gone since.
+ */
 static void
-kif_overflow(void)
+kif_overflow(int fd)
 {
+	char c;
+
 	log_warnx("link events: buffer was full, reading all links again");
+	while (recv(fd, &c, sizeof(c), MSG_DONTWAIT) != -1 || errno == ENOBUFS)
+		;
 	if (kif_resync() == -1)
 		log_warn("link dump");
 }
@@ -270,7 +278,7 @@ kif_read(evutil_socket_t fd, short what, void *arg)
 		n = recvfrom(fd, &in, sizeof(in), MSG_DONTWAIT,
 		    (struct sockaddr *)&from, &fromlen);
 		if (n == -1 && errno == ENOBUFS) {
-			kif_overflow();
+			kif_overflow(fd);
 			continue;
 		}
 		if (n == -1) {
