@@ -107,6 +107,16 @@ fmt_hash(char *buf, const uint8_t *hash)
 	return buf;
 }
 
+char *
+fmt_clean(char *s, size_t sz)
+{
+	s[sz - 1] = '\0';
+	for (char *p = s; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return s;
+}
+
 int
 fmt_copy(char *dst, size_t dstsz, const char *src)
 {

@@ -15,6 +15,12 @@ char *fmt_time(char *buf, uint64_t real_ns); /* local 2026-11-08 22:10:03 */
 char *fmt_rfc3339(char *buf, uint64_t real_ns); /* UTC with milliseconds */
 char *fmt_hash(char *buf, const uint8_t *hash); /* first six hex digits */
 
+/*
+ * Text from elsewhere, before it meets a log or a terminal: terminated within
+ * sz, one line, printable ASCII; anything else becomes '?'. Returns s.
+ */
+char *fmt_clean(char *s, size_t sz);
+
 /* strlcpy that says which object was too long: 0 fits, -1 cut. */
 int fmt_copy(char *dst, size_t dstsz, const char *src);
 

@@ -1,0 +1,188 @@
+/*
+ * Pure checks: may this request of a child be carried out, given the
+ * configuration and the role? NULL, or the reason for the log.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parentd.h"
+
+/* What a record may say of a flow; the kernel decides all else itself. */
+#define CT_STATUS_ALLOWED                                             \
+	(IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT | \
+	    IPS_DST_NAT | IPS_SEQ_ADJUST | IPS_SRC_NAT_DONE |         \
+	    IPS_DST_NAT_DONE)
+#define TCP_STATE_MAX 8 /* TCP_CONNTRACK_TIME_WAIT and CLOSE lie below */
+#define WSCALE_MAX    14 /* RFC 7323, 2.3 */
+
+static int
+target_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(in_addr_t));
+}
+
+int
+authz_prepare(struct authz_view *v, const struct conf *conf)
+{
+	size_t n = conf->h.nforwards;
+	in_addr_t *t = calloc(n + 1, sizeof(*t));
+
+	if (t == NULL)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		t[i] = conf->forwards[i].to.s_addr;
+	qsort(t, n, sizeof(*t), target_cmp);
+	free(v->targets);
+	v->targets = t;
+	v->ntargets = n;
+	v->conf = conf;
+	return 0;
+}
+
+const char *
+authz_vrrp_state(const struct authz_view *v, uint32_t role)
+{
+	if (role != ROLE_MASTER && role != ROLE_BACKUP && role != ROLE_FAULT)
+		return "vrrp state: no such role";
+	if (v->conf->h.ha.nnets == 0)
+		return "vrrp state: this site has no ha group";
+	return NULL;
+}
+
+static bool
+is_vip(const struct conf *conf, in_addr_t a)
+{
+	for (int i = 0; i < conf->h.nnets; i++)
+		if (a != 0 && conf->h.nets[i].vip.s_addr == a)
+			return true;
+	return false;
+}
+
+static bool
+is_node_address(const struct conf *conf, in_addr_t a)
+{
+	for (int i = 0; i < conf->h.nnets; i++)
+		for (int n = 0; n < conf->h.nnodes; n++)
+			if (a != 0 && conf->h.nets[i].addr[n].s_addr == a)
+				return true;
+	return false;
+}
+
+static bool
+is_target(const struct authz_view *v, in_addr_t a)
+{
+	return bsearch(&a, v->targets, v->ntargets, sizeof(a), target_cmp) !=
+	    NULL;
+}
+
+static bool
+addr_equal(const union addr *a, const union addr *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static const char *
+check_addresses(const struct authz_view *v, const struct ct_rec *r)
+{
+	const union addr *all[] = {
+	    &r->orig.src, &r->orig.dst, &r->reply.src, &r->reply.dst};
+
+	for (size_t i = 0; i < nitems(all); i++) {
+		if (addr_special(r->family, all[i]))
+			return "flow of a loopback or multicast address";
+		if (r->family == AF_INET &&
+		    is_node_address(v->conf, all[i]->v4.s_addr))
+			return "flow of a gateway's own address";
+	}
+	return NULL;
+}
+
+/* What is translated must be translated to what this site translates to. */
+static const char *
+check_translation(const struct authz_view *v, const struct ct_rec *r)
+{
+	bool snat = !addr_equal(&r->reply.dst, &r->orig.src);
+	bool dnat = !addr_equal(&r->reply.src, &r->orig.dst);
+
+	if (!snat && !dnat)
+		return NULL;
+	if (r->family != AF_INET)
+		return "flow translated in IPv6, which this site does not do";
+	if (snat && !is_vip(v->conf, r->reply.dst.v4.s_addr))
+		return "flow translated to a source that is no virtual address";
+	if (dnat && !is_vip(v->conf, r->orig.dst.v4.s_addr))
+		return "flow forwarded from what is no virtual address";
+	if (dnat && !is_target(v, r->reply.src.v4.s_addr))
+		return "flow forwarded to what no nat.forward names";
+	return NULL;
+}
+
+static const char *
+check_protocol(const struct authz_view *v, const struct ct_rec *r)
+{
+	static const struct {
+		int family;
+		uint8_t proto;
+		uint8_t bit;
+	} known[] = {
+	    {AF_UNSPEC, IPPROTO_TCP, CONF_PROTO_TCP},
+	    {AF_UNSPEC, IPPROTO_UDP, CONF_PROTO_UDP},
+	    {AF_INET, IPPROTO_ICMP, CONF_PROTO_ICMP},
+	    {AF_INET6, IPPROTO_ICMPV6, CONF_PROTO_ICMP},
+	};
+
+	if (r->family != AF_INET && r->family != AF_INET6)
+		return "flow of an unknown family";
+	for (size_t i = 0; i < nitems(known); i++) {
+		if (known[i].proto == r->proto &&
+		    (known[i].family == AF_UNSPEC ||
+			known[i].family == r->family))
+			return (v->conf->h.sync.protocols & known[i].bit) != 0
+			    ? NULL
+			    : "flow of a protocol not in sync.protocols";
+	}
+	return "flow of an unknown protocol";
+}
+
+static const char *
+check_state(const struct ct_rec *r)
+{
+	if ((r->status & ~(uint32_t)CT_STATUS_ALLOWED) != 0)
+		return "flow with status bits that are the kernel's";
+	if (r->timeout_s > CT_HOLD_MAX_S)
+		return "flow with a timeout over the hold time";
+	if (r->tcp_state > TCP_STATE_MAX)
+		return "flow with an impossible tcp state";
+	if (r->wscale_orig > WSCALE_MAX || r->wscale_reply > WSCALE_MAX)
+		return "flow with an impossible window scale";
+	if (r->zone != 0)
+		return "flow of a zone this site does not have";
+	return NULL;
+}
+
+const char *
+authz_ct(const struct authz_view *v, const struct ct_rec *r)
+{
+	const char *why;
+
+	if (v->conf->h.sync.npaths == 0)
+		return "this site has no sync section";
+	if ((why = check_protocol(v, r)) != NULL ||
+	    (why = check_addresses(v, r)) != NULL ||
+	    (why = check_state(r)) != NULL)
+		return why;
+	switch (r->op) {
+	case CT_OP_NEW:
+	case CT_OP_UPDATE:
+		if (!v->inject)
+			return "flow injected on the master";
+		return check_translation(v, r);
+	case CT_OP_DELETE:
+		return v->inject ? NULL : "flow deleted on the master";
+	case CT_OP_TIMEOUT:
+		return NULL;
+	default:
+		return "unknown kind of record";
+	}
+}

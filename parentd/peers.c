@@ -1,0 +1,108 @@
+/* Readiness: what syncd last said of the other nodes. */
+#include <string.h>
+
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+
+/* syncd reports each second; older than this it counts for nothing. */
+#define PEER_STALE_US 3500000
+
+static bool
+peer_fresh(const struct peer *p)
+{
+	return p->known && p->st.up && clock_us() - p->at_us < PEER_STALE_US;
+}
+
+const char *
+peers_name(const struct peer *p)
+{
+	return hagwd.conf->h.nodes[p - hagwd.peers].name;
+}
+
+const struct peer *
+peers_best(void)
+{
+	const struct peer *best = NULL;
+
+	for (int i = 0; i < hagwd.conf->h.nnodes; i++) {
+		const struct peer *p = &hagwd.peers[i];
+
+		if (i == hagwd.conf->h.self || !peer_fresh(p))
+			continue;
+		if (best == NULL || (p->st.ready && !best->st.ready) ||
+		    (p->st.ready == best->st.ready &&
+			hagwd.conf->h.nodes[i].priority >
+			    hagwd.conf->h.nodes[best - hagwd.peers].priority))
+			best = p;
+	}
+	return best;
+}
+
+static void
+peers_summary(struct imsg_vrrp_ready *r)
+{
+	*r = (struct imsg_vrrp_ready){0};
+	for (int i = 0; i < hagwd.conf->h.nnodes; i++) {
+		const struct peer *p = &hagwd.peers[i];
+
+		if (!p->known || clock_us() - p->at_us >= PEER_STALE_US)
+			continue;
+		r->ready |= p->st.self_ready;
+		if (peer_fresh(p)) {
+			r->sync_up = 1;
+			r->peer_master |= p->st.role == ROLE_MASTER;
+		}
+	}
+}
+
+void
+peers_tell_vrrpd(void)
+{
+	static struct imsg_vrrp_ready last;
+	struct imsg_vrrp_ready now;
+
+	peers_summary(&now);
+	if (memcmp(&now, &last, sizeof(now)) != 0)
+		log_debug("sync: ready %u, peer up %u, peer master %u",
+		    now.ready, now.sync_up, now.peer_master);
+	last = now;
+	child_send(PROC_VRRP, IMSG_VRRP_READY, 0, &now, sizeof(now));
+}
+
+static void
+peers_note(int node, const struct peer *old, const struct imsg_ct_status *st)
+{
+	const char *name = hagwd.conf->h.nodes[node].name;
+	bool was_up = old->known && old->st.up;
+	bool was_ready = was_up && old->st.ready;
+
+	if (was_up != (st->up != 0))
+		history_add("sync", "%s %s", name,
+		    st->up ? "answers on the sync link"
+			   : "is silent on the sync link");
+	if (st->up && was_ready != (st->ready != 0) &&
+	    hagwd.role == ROLE_MASTER)
+		history_add("sync", "%s %s", name,
+		    st->ready ? "is ready: it holds every flow"
+			      : "is not ready: it lacks flows");
+}
+
+void
+peers_update(const struct imsg_ct_status *st)
+{
+	struct peer *p = &hagwd.peers[st->node];
+
+	peers_note((int)st->node, p, st);
+	p->st = *st;
+	p->known = true;
+	p->at_us = clock_us();
+	peers_tell_vrrpd();
+}
+
+void
+peers_reset(void)
+{
+	memset(hagwd.peers, 0, sizeof(hagwd.peers));
+	peers_tell_vrrpd();
+}

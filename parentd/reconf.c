@@ -1,0 +1,325 @@
+/*
+ * Configuration to the children. A fresh child gets the running one by
+ * itself. A reload is two-phase: every child gets the items and checks
+ * them (DRAINED) before any switches (DONE); one refusal, or one death
+ * meanwhile, and nothing has changed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "daemon.h"
+#include "fmt.h"
+#include "log.h"
+
+/* A child that does not answer a DRAIN within this time ends the reload. */
+#define RELOAD_TIMEOUT_US 5000000
+
+static struct {
+	struct conf *next; /* NULL: no reload under way */
+	uint8_t key[HAGW_SYNC_KEYLEN];
+	uint32_t ctl_id;
+	struct event *timer;
+} reload;
+
+/* Arrays go in as many packets as they need. */
+static void
+send_items(enum proc_id id, enum imsg_type type, const void *items, size_t n,
+    size_t size)
+{
+	size_t per = IMSG_DATA_MAX / size;
+
+	for (size_t i = 0; i < n; i += per) {
+		size_t k = n - i < per ? n - i : per;
+
+		child_send(
+		    id, type, 0, (const char *)items + i * size, k * size);
+	}
+}
+
+static void
+send_conf(enum proc_id id, const struct conf *conf, const uint8_t *key)
+{
+	struct conf_head head = conf->h;
+	struct imsg_key k;
+
+	/* only natd needs the rules, only syncd the key */
+	if (id != PROC_NAT)
+		head.nsources = head.nforwards = 0;
+	child_send(id, IMSG_RECONF_BEGIN, 0, &head, sizeof(head));
+	if (id == PROC_NAT) {
+		send_items(id, IMSG_RECONF_SOURCE, conf->sources,
+		    conf->h.nsources, sizeof(conf->sources[0]));
+		send_items(id, IMSG_RECONF_FORWARD, conf->forwards,
+		    conf->h.nforwards, sizeof(conf->forwards[0]));
+	}
+	if (id == PROC_SYNC && conf->h.sync.npaths > 0) {
+		memcpy(k.key, key, sizeof(k.key));
+		child_send(id, IMSG_RECONF_KEY, 0, &k, sizeof(k));
+		explicit_bzero(&k, sizeof(k));
+	}
+	child_send(id, IMSG_RECONF_DRAIN, 0, NULL, 0);
+}
+
+void
+reconf_child(struct child *c)
+{
+	c->state = CHILD_CONFIGURING;
+	send_conf(c->id, hagwd.conf, hagwd.key);
+}
+
+static void
+send_resume(void)
+{
+	struct imsg_vrrp_resume r = {
+	    .role = hagwd.role,
+	    .released = hagwd.released,
+	    .transitions = hagwd.transitions,
+	    .since_us = hagwd.role_us,
+	    .since_real_ns = hagwd.role_real_ns,
+	};
+
+	if (hagwd.role == ROLE_MASTER || hagwd.role == ROLE_BACKUP)
+		child_send(PROC_VRRP, IMSG_VRRP_RESUME, 0, &r, sizeof(r));
+}
+
+/* What a child needs beyond its configuration, once it runs. */
+static void
+child_configured(struct child *c)
+{
+	switch (c->id) {
+	case PROC_VRRP:
+		nets_to_vrrpd(NULL);
+		peers_tell_vrrpd();
+		break;
+	case PROC_SYNC:
+		nets_to_syncd(NULL);
+		takeover_send_role(PROC_SYNC);
+		break;
+	case PROC_NAT:
+		takeover_send_role(PROC_NAT);
+		break;
+	case PROC_CTL:
+		nets_to_ctld();
+		break;
+	default:
+		break;
+	}
+}
+
+static bool
+all_running(void)
+{
+	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++)
+		if (!child_running((enum proc_id)id))
+			return false;
+	return true;
+}
+
+static void
+first_drained(struct child *c, const struct imsg_drained *msg)
+{
+	char why[CTL_TEXT_MAX + 32];
+
+	if (!msg->ok) {
+		snprintf(why, sizeof(why), "refuses the configuration: %.200s",
+		    msg->why);
+		child_violation(c, why);
+		return;
+	}
+	if (c->id == PROC_VRRP)
+		send_resume();
+	child_send(c->id, IMSG_RECONF_DONE, 0, NULL, 0);
+	c->state = CHILD_RUNNING;
+	c->pong_us = clock_us();
+	child_configured(c);
+	if (all_running())
+		parentd_all_running();
+}
+
+void
+reconf_adopt_conf(struct conf *next)
+{
+	if (authz_prepare(&hagwd.view, next) == -1)
+		fatal("configuration");
+	hagwd.conf = next;
+}
+
+static void
+reload_end(int code, const char *text)
+{
+	event_del(reload.timer);
+	reload.next = NULL;
+	explicit_bzero(reload.key, sizeof(reload.key));
+	if (reload.ctl_id != 0)
+		control_end(reload.ctl_id, code, "%s", text);
+	reload.ctl_id = 0;
+}
+
+static void
+reload_abort(const char *why)
+{
+	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++)
+		if (child_running((enum proc_id)id))
+			child_send(
+			    (enum proc_id)id, IMSG_RECONF_ABORT, 0, NULL, 0);
+	conf_free(reload.next);
+	history_add("conf", "reload given up, nothing changed: %s", why);
+	reload_end(1, why);
+}
+
+static void
+log_diff_line(void *arg, const char *line)
+{
+	(void)arg;
+	log_info("conf: %s", line);
+	if (reload.ctl_id != 0) {
+		control_text(reload.ctl_id, line, strlen(line));
+		control_text(reload.ctl_id, "\n", 1);
+	}
+}
+
+static void
+reload_commit(void)
+{
+	struct conf *old = hagwd.conf;
+	char from[FMT_MAX], to[FMT_MAX];
+
+	conf_diff(old, reload.next, log_diff_line, NULL);
+	reconf_adopt_conf(reload.next);
+	memcpy(hagwd.key, reload.key, sizeof(hagwd.key));
+	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++)
+		child_send((enum proc_id)id, IMSG_RECONF_DONE, 0, NULL, 0);
+	nets_to_vrrpd(old);
+	nets_to_syncd(old);
+	takeover_reconf(old);
+	history_add("conf", "reloaded: %s -> %s", fmt_hash(from, old->h.hash),
+	    fmt_hash(to, hagwd.conf->h.hash));
+	conf_free(old);
+	reload_end(0, "");
+}
+
+void
+reconf_drained(struct child *c, const struct imsg_drained *msg)
+{
+	char why[CTL_TEXT_MAX];
+
+	if (c->state == CHILD_CONFIGURING) {
+		first_drained(c, msg);
+		return;
+	}
+	if (reload.next == NULL)
+		return; /* answer to a reload that was given up */
+	if (!msg->ok) {
+		snprintf(
+		    why, sizeof(why), "%s: %.200s", proc_name(c->id), msg->why);
+		reload_abort(why);
+		return;
+	}
+	c->drained = true;
+	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++)
+		if (!hagwd.children[id].drained)
+			return;
+	reload_commit();
+}
+
+void
+reconf_child_died(struct child *c)
+{
+	char why[CTL_TEXT_MAX];
+
+	if (reload.next == NULL)
+		return;
+	snprintf(why, sizeof(why), "%s died meanwhile", proc_name(c->id));
+	reload_abort(why);
+}
+
+static void
+reload_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	reload_abort("a child did not answer in 5s");
+}
+
+/* The report as hactl check prints it. */
+static void
+send_report(uint32_t ctl_id, const struct conf_report *report)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	if (f == NULL)
+		return;
+	conf_report_print(f, report);
+	fclose(f);
+	if (ctl_id != 0)
+		control_text(ctl_id, text, len);
+	else
+		for (char *line = strtok(text, "\n"); line != NULL;
+		     line = strtok(NULL, "\n"))
+			log_warnx("%s", line);
+	free(text);
+}
+
+static struct conf *
+reload_read(uint32_t ctl_id)
+{
+	const struct conf_head *h = &hagwd.conf->h;
+	struct conf_report report;
+	struct conf *next;
+	char why[CTL_TEXT_MAX];
+
+	conf_report_init(&report, hagwd.opt.conf_path);
+	next = conf_load(hagwd.opt.conf_path, h->nodes[h->self].name, &report);
+	if (next == NULL || report.nmsgs > 0)
+		send_report(ctl_id, &report);
+	conf_report_free(&report);
+	if (next != NULL && next->h.sync.npaths > 0 &&
+	    conf_read_key(
+		next->h.sync.key_file, reload.key, why, sizeof(why)) == -1) {
+		if (ctl_id != 0) {
+			control_text(ctl_id, why, strlen(why));
+			control_text(ctl_id, "\n", 1);
+		}
+		log_warnx("%s", why);
+		conf_free(next);
+		return NULL;
+	}
+	return next;
+}
+
+void
+reconf_reload(uint32_t ctl_id)
+{
+	struct timeval tv = clock_tv(RELOAD_TIMEOUT_US);
+	struct conf *next;
+
+	if (reload.timer == NULL &&
+	    (reload.timer = evtimer_new(hagwd.base, reload_timeout, NULL)) ==
+		NULL)
+		fatalx("event loop: no memory");
+	if (reload.next != NULL || !all_running()) {
+		control_end(ctl_id, 1, "%s",
+		    reload.next != NULL ? "another reload is under way"
+					: "a child is not running; see "
+					  "hactl show process");
+		return;
+	}
+	if ((next = reload_read(ctl_id)) == NULL) {
+		history_add("conf", "reload refused, nothing changed: %s",
+		    hagwd.opt.conf_path);
+		control_end(ctl_id, 2, "%s", "nothing was changed");
+		return;
+	}
+	reload.next = next;
+	reload.ctl_id = ctl_id;
+	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++) {
+		hagwd.children[id].drained = false;
+		send_conf((enum proc_id)id, next, reload.key);
+	}
+	event_add(reload.timer, &tv);
+}
