@@ -69,10 +69,10 @@ BINS := $(foreach p,$(PROGS),$(B)/$(DIR_$(p))/$(p))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help deps users demo lab lab-down test unit check-format lint \
-	install clean
+.PHONY: all help deps users demo lab lab-down lab-tools man test unit \
+	unit-bins check-format lint install clean
 
-all: $(BINS)
+all: $(BINS) ## build everything
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -109,9 +109,109 @@ $(B)/unit/%: $(B)/obj/regress/unit/%.o $(UNIT_LIBS)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $^ \
 	    $(call lib,$(PKGS) cmocka)
 
-$(B)/obj/regress/unit/%.o: CPPFLAGS += -I.
+$(B)/obj/regress/unit/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd -Inatd \
+	-Ictl
 
 unit-bins: $(UNIT_BIN)
+
+# Programs of the lab: flows, load, dumps; they share nothing with hagw.
+LAB_SRC := $(wildcard regress/lab/tools/*.c)
+LAB_BIN := $(patsubst regress/lab/tools/%.c,$(B)/lab/%,$(LAB_SRC))
+
+$(B)/lab/%: regress/lab/tools/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PKG_CFLAGS) $(filter-out -fPIE,$(ALL_CFLAGS)) -D_GNU_SOURCE \
+	    $(LDFLAGS) -o $@ $< $(call lib,libmnl libnetfilter_conntrack)
+
+lab-tools: $(LAB_BIN)
+
+# The manual of the site file: its list of keys is the schema's.
+$(B)/mkman: etc/mkman.c $(B)/libcommon.a
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $^ \
+	    $(call lib,$(LIBS_common))
+
+$(B)/hagw-site.5: etc/hagw-site.5.in $(B)/mkman
+	$(B)/mkman <etc/hagw-site.5.in >$@
+
+man: $(B)/hagw-site.5
+
+deps: ## install what building and testing need (Debian, Ubuntu)
+	sh etc/install-deps.sh
+
+users: ## create the users and the group hagw runs as
+	sh etc/make-users.sh
+
+test: ## install, build, run every test (as root)
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all man lab-tools
+	@$(MAKE) --no-print-directory SAN=1 unit-bins
+	$(PYTHON) -m pytest -q -p no:cacheprovider regress $(PYTEST)
+
+unit: ## the unit tests alone, under ASan and UBSan
+	@$(MAKE) --no-print-directory SAN=1 unit-bins
+	$(PYTHON) -m pytest -q -p no:cacheprovider regress/unit $(PYTEST)
+
+demo: ## two gateways, real ssh, 300 flows: failover, crash, return (as root)
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) -m regress.lab.demo
+
+lab: ## the demo's topology, left up to play in (as root)
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) -m regress.lab up
+
+lab-down: ## take it down
+	$(PYTHON) -m regress.lab down
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+
+check-format: ## KNF, by clang-format
+	clang-format --dry-run -Werror $(C_FILES)
+
+lint: ## cppcheck; the exceptions stand in etc/cppcheck.suppress
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+	    --inline-suppr --error-exitcode=1 -D_GNU_SOURCE -Icommon \
+	    -Iparentd --suppressions-list=etc/cppcheck.suppress \
+	    $(addprefix -i,regress) common parentd vrrpd syncd natd ctl
+
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+SBINDIR = $(DESTDIR)$(PREFIX)/sbin
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/hagw
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/hagw
+CONFDIR = $(DESTDIR)$(SYSCONFDIR)
+# units, sysusers and tmpfiles are read from /usr/lib, or /usr/local/lib
+SYSTEMDDIR = $(DESTDIR)$(PREFIX)/lib
+
+install: all man ## into DESTDIR, under PREFIX (/usr/local)
+	install -d $(BINDIR) $(SBINDIR) $(LIBEXECDIR) $(MANDIR)/man5 \
+	    $(MANDIR)/man8 $(DOCDIR)/examples $(CONFDIR)/init.d \
+	    $(SYSTEMDDIR)/systemd/system $(SYSTEMDDIR)/sysusers.d \
+	    $(SYSTEMDDIR)/tmpfiles.d
+	install -d -m 0750 $(CONFDIR)/hagw
+	install -m 0755 $(B)/bin/hactl $(BINDIR)
+	install -m 0755 $(B)/sbin/hagwd $(SBINDIR)
+	install -m 0755 $(addprefix $(B)/libexec/hagw/,vrrpd syncd natd ctld) \
+	    $(LIBEXECDIR)
+	install -m 0644 $(B)/hagw-site.5 $(MANDIR)/man5
+	install -m 0644 etc/hagwd.8 etc/hactl.8 $(MANDIR)/man8
+	install -m 0644 README.md LICENSE syncd/PROTOCOL.md $(DOCDIR)
+	install -m 0644 etc/site-*.yaml etc/networkd-hagw.conf \
+	    etc/NetworkManager-hagw.conf $(DOCDIR)/examples
+	sed 's|@PREFIX@|$(PREFIX)|g' etc/hagw.init >$(CONFDIR)/init.d/hagw
+	chmod 0755 $(CONFDIR)/init.d/hagw
+	sed 's|@PREFIX@|$(PREFIX)|g' etc/hagw.service \
+	    >$(SYSTEMDDIR)/systemd/system/hagw.service
+	install -m 0644 etc/hagw.sysusers $(SYSTEMDDIR)/sysusers.d/hagw.conf
+	install -m 0644 etc/hagw.tmpfiles $(SYSTEMDDIR)/tmpfiles.d/hagw.conf
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / \
+	    { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(B)/obj/common/hagw.o: CPPFLAGS += -DHAGW_BUILD=\"$(BUILD_ID)\"
 
