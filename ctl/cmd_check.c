@@ -1,0 +1,157 @@
+/* The site file, read and checked here: no daemon is needed. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hactl.h"
+
+/*
+ * This node's name, as hagwd finds it: told, in its file, or the host's.
+ * sure is false for the last one, which need not be in the site.
+ */
+static const char *
+node_name(const struct args *args, char *buf, size_t len, bool *sure)
+{
+	FILE *fp;
+
+	*sure = true;
+	if (args->node != NULL)
+		return args->node;
+	if ((fp = fopen(HAGW_DEFAULT_NODE, "r")) != NULL) {
+		if (fgets(buf, (int)len, fp) == NULL)
+			buf[0] = '\0';
+		fclose(fp);
+		buf[strcspn(buf, " \t\r\n")] = '\0';
+		if (buf[0] != '\0')
+			return buf;
+	}
+	*sure = false;
+	if (gethostname(buf, len) == -1)
+		return NULL;
+	buf[len - 1] = '\0';
+	return buf;
+}
+
+static json_t *
+json_messages(const struct conf_report *r)
+{
+	json_t *list = json_array(), *o;
+	size_t i;
+
+	for (i = 0; i < r->nmsgs; i++) {
+		const struct conf_msg *m = &r->msgs[i];
+
+		o = json_object();
+		json_object_set_new(o, "level",
+		    json_string(m->level == CONF_ERROR ? "error" : "warning"));
+		json_object_set_new(o, "line", json_integer(m->line));
+		json_object_set_new(o, "column", json_integer(m->col));
+		json_object_set_new(o, "width", json_integer(m->width));
+		out_clean(m->text, strlen(m->text) + 1);
+		json_object_set_new(o, "text", json_string(m->text));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+struct check {
+	struct conf_report report;
+	struct conf *conf;
+	const char *node; /* it was checked for; NULL: the site as a whole */
+	char key_why[256]; /* what is wrong with the key file */
+};
+
+/* Without a certain name the site counts as a whole when it has not this. */
+static void
+load(const struct args *args, struct check *c, char *buf, size_t len)
+{
+	struct conf *conf;
+	bool sure;
+
+	c->node = node_name(args, buf, len, &sure);
+	conf_report_init(&c->report, args->conf);
+	if (!sure) {
+		conf = conf_load(args->conf, NULL, &c->report);
+		if (conf == NULL || c->node == NULL ||
+		    conf_node_find(conf, c->node) == -1) {
+			c->conf = conf;
+			c->node = NULL;
+			return;
+		}
+		conf_free(conf);
+		conf_report_free(&c->report);
+		conf_report_init(&c->report, args->conf);
+	}
+	c->conf = conf_load(args->conf, c->node, &c->report);
+}
+
+/* The key is root's alone: others can not say anything about it. */
+static void
+check_key(struct check *c)
+{
+	uint8_t key[HAGW_SYNC_KEYLEN];
+
+	if (c->conf == NULL || c->conf->h.sync.npaths == 0 || geteuid() != 0)
+		return;
+	conf_read_key(
+	    c->conf->h.sync.key_file, key, c->key_why, sizeof(c->key_why));
+	explicit_bzero(key, sizeof(key));
+}
+
+static void
+print_json(const struct args *args, const struct check *c, int code)
+{
+	json_t *o = out_json_new("check");
+
+	json_object_set_new(o, "file", json_string(args->conf));
+	json_object_set_new(
+	    o, "node", c->node != NULL ? json_string(c->node) : json_null());
+	json_object_set_new(o, "ok", json_boolean(code == EX_DONE));
+	json_object_set_new(
+	    o, "errors", json_integer((json_int_t)c->report.errors));
+	json_object_set_new(
+	    o, "warnings", json_integer((json_int_t)c->report.warnings));
+	json_object_set_new(o, "messages", json_messages(&c->report));
+	json_object_set_new(o, "key_error",
+	    c->key_why[0] != '\0' ? json_string(c->key_why) : json_null());
+	out_json_print(stdout, o, false);
+}
+
+static void
+print_text(const struct args *args, const struct check *c, int code)
+{
+	conf_report_print(stderr, &c->report);
+	if (c->key_why[0] != '\0')
+		fprintf(stderr, "hactl: check: %s\n", c->key_why);
+	if (code != EX_DONE)
+		return;
+	printf("%s: ok, ", args->conf);
+	if (c->node != NULL)
+		printf("for node %s", c->node);
+	else
+		printf("for the site (this host is none of its nodes; -N "
+		       "names one)");
+	if (c->conf->h.sync.npaths > 0 && geteuid() != 0)
+		printf("; the key file was not read (not root)");
+	putchar('\n');
+}
+
+int
+cmd_check(const struct args *args)
+{
+	struct check c = {.conf = NULL};
+	char host[256];
+	int code;
+
+	load(args, &c, host, sizeof(host));
+	check_key(&c);
+	code = c.conf == NULL || c.key_why[0] != '\0' ? EX_WRONG : EX_DONE;
+	if (args->json)
+		print_json(args, &c, code);
+	else
+		print_text(args, &c, code);
+	conf_free(c.conf);
+	conf_report_free(&c.report);
+	return out_flush(code);
+}
