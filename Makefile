@@ -115,13 +115,14 @@ $(B)/obj/regress/unit/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd -Inatd \
 unit-bins: $(UNIT_BIN)
 
 # Programs of the lab: flows, load, dumps; they share nothing with hagw.
-LAB_SRC := $(wildcard regress/lab/tools/*.c)
-LAB_BIN := $(patsubst regress/lab/tools/%.c,$(B)/lab/%,$(LAB_SRC))
+LAB_DIR := regress/lab/tools
+LAB_SRC := $(filter-out $(LAB_DIR)/tool.c,$(wildcard $(LAB_DIR)/*.c))
+LAB_BIN := $(patsubst $(LAB_DIR)/%.c,build/lab/%,$(LAB_SRC))
 
-$(B)/lab/%: regress/lab/tools/%.c
+build/lab/%: $(LAB_DIR)/%.c $(LAB_DIR)/tool.c $(LAB_DIR)/tool.h
 	@mkdir -p $(@D)
-	$(CC) $(PKG_CFLAGS) $(filter-out -fPIE,$(ALL_CFLAGS)) -D_GNU_SOURCE \
-	    $(LDFLAGS) -o $@ $< $(call lib,libmnl libnetfilter_conntrack)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ \
+	    $(filter %.c,$^) $(call lib,libmnl libnetfilter_conntrack)
 
 lab-tools: $(LAB_BIN)
 

@@ -333,6 +333,11 @@ class Host:
         """Entries in this host's conntrack table."""
         return int(self.sysctl("net.netfilter.nf_conntrack_count"))
 
+    def python(self, code, *args, timeout=20, check=True):
+        """Run Python code in this host; its output."""
+        return self.run([sys.executable, "-c", code, *args],
+                        timeout=timeout, check=check).stdout
+
     def ctload(self, *args, timeout=120):
         """Run ctload; its report."""
         proc = self.run([TOOLS / "ctload", *args], timeout=timeout,

@@ -3,7 +3,7 @@ from .pair import Pair
 
 
 class FirewallPair(Pair):
-    """lan - inside - (fw-1 | fw-2) - outside - world; fw-1 -sync- fw-2."""
+    """(lan, inner) - inside - (fw-1 | fw-2) - outside - world; fw-1 -sync- fw-2."""
 
     example = "site-firewall-pair.yaml"
     nodes = ("fw-1", "fw-2")
@@ -25,4 +25,7 @@ class FirewallPair(Pair):
         self.lan.route("default", "10.0.0.3")
         self.world = lab.host("world")
         self.world.connect(outside, "eth0", f"{self.outside}/24")
+        self.inner = lab.host("inner")
+        self.inner.connect(inside, "eth0", "10.0.0.20/24", "10.0.0.30/24")
+        self.inner.route("default", "10.0.0.3")
         self.client, self.server = self.lan, self.world

@@ -147,4 +147,5 @@ class Gateway(Host):
             sync = self.show("sync")
         except (LabError, json.JSONDecodeError, subprocess.TimeoutExpired):
             return False
-        return bool(sync["ready"])
+        return sync["sync"]["ready"] and any(
+            peer["up"] for peer in sync["sync_peers"])

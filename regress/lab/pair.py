@@ -80,6 +80,43 @@ class Pair:
     def wait_ready(self, gw, timeout=30):
         wait_for(f"{gw.name}: ready", gw.is_ready, timeout, 0.05)
 
+    def make_master(self, gw):
+        """Bring gw to mastership by a planned failover, where needed."""
+        for each in self.gateways:
+            if each.hagwd is None:
+                each.come_back()
+            for cable in each.cables.values():
+                cable.plug()
+        wait_for("a master", lambda: len(self.masters()) == 1, 20)
+        master = self.master()
+        self.wait_ready(self.other(master))
+        if master is not gw:
+            master.hactl("failover", timeout=30)
+            self.wait_master(gw)
+            self.wait_ready(self.other(gw))
+
+    def wait_equal(self, timeout=10, **kwargs):
+        """Until both tables are the same; their forwarded flows.
+
+        LabError, with a few of the flows that differ, when they stay
+        different.
+        """
+        found = []
+
+        def same():
+            found[:] = self.dumps(**kwargs)
+            return found[0] == found[1]
+        try:
+            wait_for("equal tables", same, timeout, 0.2)
+        except LabError as e:
+            only = [sorted(found[i] - found[1 - i]) for i in (0, 1)]
+            text = "\n".join(
+                f"{len(lines)} only on {gw.name}, such as\n  "
+                + "\n  ".join(lines[:5])
+                for gw, lines in zip(self.gateways, only))
+            raise LabError(f"{e}\n{text}") from None
+        return found[0]
+
     def local_addresses(self):
         """The gateways' own addresses and the virtual ones."""
         found = set(self.vips.values())

@@ -127,8 +127,8 @@ class RivalGateway(Host):
         os.chmod(notify, 0o755)
         local = sorted(set(self.addresses()) | set(self.vips.values()))
         conf = self._write(f"conntrackd-{self.name}.conf", CONNTRACKD.format(
-            own=f"172.30.16.{1 if first else 2}",
-            peer=f"172.30.16.{2 if first else 1}", ifname="eth2",
+            own=f"172.25.0.{1 if first else 2}",
+            peer=f"172.25.0.{2 if first else 1}", ifname="eth2",
             disable="On" if self.disable_external_cache else "Off",
             ignore="\n            ".join(f"IPv4_address {a}" for a in local
                                          if not a.startswith("127.")),
