@@ -241,18 +241,21 @@ commit_first(const struct fsm_cfg *cfg, const struct imsg_vrrp_resume *resume)
 
 	group.since_real_ns =
 	    resume->role == ROLE_INIT ? clock_real_ns() : resume->since_real_ns;
+	group.told.ready = resume->ready;
 	fsm_init(&group.fsm, cfg);
 	group_event(&ev);
 }
 
-/* Without a sync section there is nothing to wait for: always ready. */
-static void
-commit_ready(void)
+/* Without a sync section there is no flow to wait for: always ready. */
+void
+group_ready(const struct imsg_vrrp_ready *msg)
 {
-	struct fsm_event ev = {.type = FSM_READY, .ready = {.ready = 1}};
+	struct fsm_event ev = {.type = FSM_READY, .ready = *msg};
 
+	group.told = *msg;
 	if (group.conf->h.sync.npaths == 0)
-		group_event(&ev);
+		ev.ready.ready = 1;
+	group_event(&ev);
 }
 
 void
@@ -268,7 +271,7 @@ group_commit(struct conf *next, const struct imsg_vrrp_resume *resume)
 		commit_first(&ev.cfg, resume);
 	else
 		group_event(&ev);
-	commit_ready();
+	group_ready(&group.told);
 	conf_free(old);
 }
 

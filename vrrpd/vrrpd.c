@@ -104,10 +104,10 @@ on_revoked(const struct imsg *imsg)
 static void
 on_ready(const struct imsg *imsg)
 {
-	struct fsm_event ev = {.type = FSM_READY};
+	struct imsg_vrrp_ready msg;
 
-	memcpy(&ev.ready, imsg->data, sizeof(ev.ready));
-	group_event(&ev);
+	memcpy(&msg, imsg->data, sizeof(msg));
+	group_ready(&msg);
 }
 
 static void

@@ -247,6 +247,7 @@ struct vrrp_group {
 	unsigned int nnets;
 	struct event *timer;
 	uint64_t since_real_ns;
+	struct imsg_vrrp_ready told; /* by the parent */
 	unsigned int sent; /* networks the last sending reached */
 	char last[CTL_TEXT_MAX];
 };
@@ -257,6 +258,7 @@ const struct vrrp_group *group_get(void);
 void group_commit(struct conf *next, const struct imsg_vrrp_resume *resume);
 void group_event(const struct fsm_event *);
 void group_advert(struct vrrp_net *, const struct vrrp_advert *);
+void group_ready(const struct imsg_vrrp_ready *);
 void group_shutdown(void);
 struct vrrp_net *group_net(uint32_t conf_net); /* NULL: not a member */
 void group_link(struct vrrp_net *, bool up);
