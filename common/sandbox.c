@@ -36,14 +36,26 @@ set_rlimit(int what, rlim_t value, const char *name)
 		fatal("sandbox: setrlimit %s", name);
 }
 
+/*
+ * Once root is gone, later mappings count against the limit, and where it
+ * may not be raised (a container) they would fail: lock what is there now.
+ */
+static int
+mlock_flags(void)
+{
+	struct rlimit rl = {MEMLOCK_MAX, MEMLOCK_MAX};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &rl) == -1)
+		return MCL_CURRENT;
+	return MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+}
+
 static void
 enter_realtime(void)
 {
 	struct sched_param sp = {.sched_priority = REALTIME_PRIO};
 
-	/* later mappings count against this once root is gone */
-	set_rlimit(RLIMIT_MEMLOCK, MEMLOCK_MAX, "MEMLOCK");
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+	if (mlockall(mlock_flags()) == -1)
 		sb_lacks |= SB_NO_MLOCK;
 	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &sp) == -1)
 		sb_lacks |= SB_NO_REALTIME;

@@ -31,6 +31,19 @@
 
 static void child_start(struct child *);
 
+enum imsg_phase
+child_phase(const struct child *c)
+{
+	switch (c->state) {
+	case CHILD_RUNNING:
+		return PHASE_RUN;
+	case CHILD_CONFIGURING:
+		return PHASE_IDLE;
+	default:
+		return PHASE_START;
+	}
+}
+
 bool
 child_running(enum proc_id id)
 {
@@ -243,11 +256,27 @@ child_note_death(struct child *c, int status)
 		    "last ended with exit code %d", WEXITSTATUS(status));
 }
 
+/* Its last words say why. What else it asked for is void. */
+static void
+child_last_words(struct child *c)
+{
+	struct imsg im;
+
+	while (c->rev != NULL && imsg_read(&c->ibuf, &im) == IMSG_OK) {
+		if (im.hdr.type == IMSG_PROC_LOG)
+			dispatch(c, &im);
+		else if (im.fd != -1)
+			close(im.fd);
+	}
+}
+
 static void
 child_died(struct child *c, int status)
 {
 	uint64_t now = clock_us();
 
+	if (!c->killed)
+		child_last_words(c);
 	child_close(c);
 	c->pid = 0;
 	child_note_death(c, status);
@@ -319,7 +348,9 @@ child_send_fd(enum proc_id id, enum imsg_type type, uint32_t msgid, int fd,
 {
 	struct child *c = &hagwd.children[id];
 
-	if (c->rev == NULL || c->killed) {
+	/* what comes too early it gets again once it is configured */
+	if (c->rev == NULL || c->killed ||
+	    (imsg_rule(type)->phases & child_phase(c)) == 0) {
 		if (fd != -1)
 			close(fd);
 		return;

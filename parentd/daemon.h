@@ -77,6 +77,7 @@ extern struct daemon hagwd;
 void child_start_all(void);
 void child_stop_all(void); /* tell, wait a moment, kill */
 bool child_running(enum proc_id);
+enum imsg_phase child_phase(const struct child *);
 void child_reaped(pid_t, int status);
 /* Broke a rule: log why, kill; it is restarted clean. */
 void child_violation(struct child *, const char *why);

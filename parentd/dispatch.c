@@ -402,19 +402,6 @@ static handler_fn *const handlers[IMSG_MAX] = {
     [IMSG_CTL_NAT_RULE] = control_row,
 };
 
-static enum imsg_phase
-child_phase(const struct child *c)
-{
-	switch (c->state) {
-	case CHILD_RUNNING:
-		return PHASE_RUN;
-	case CHILD_CONFIGURING:
-		return PHASE_IDLE;
-	default:
-		return PHASE_START;
-	}
-}
-
 void
 dispatch(struct child *c, const struct imsg *im)
 {
