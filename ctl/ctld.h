@@ -39,7 +39,7 @@ struct client {
 	unsigned int nrequests;
 	uint64_t active_us; /* last request or answer */
 	uint64_t moved_us; /* the queue last got shorter, or was empty */
-	const char *broken; /* why it has to go; NULL: it is fine */
+	bool broken; /* to be dropped when nobody uses it any more */
 };
 
 /* What limits were met, for the log. */
@@ -71,6 +71,7 @@ void client_send(
     struct client *, uint32_t type, uint32_t id, const void *data, size_t len);
 void client_end(struct client *, uint32_t id, int code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+void client_log(const struct client *, const char *what, uint64_t so_far);
 void client_settle(struct client *); /* drop it when broken */
 void clients_expire(uint64_t now_us);
 void clients_close(void); /* all of them, and the listening socket */

@@ -1,6 +1,7 @@
 /* Connections of the control socket, each with limits that are its own. */
 #include <sys/socket.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "log.h"
 
 #define TICK_US 1000000
+#define STALLED "does not read its answers"
 
 TAILQ_HEAD(client_list, client);
 
@@ -82,18 +84,33 @@ client_drop(struct client *c)
 	free(c);
 }
 
+/* What a client did wrong, at a limited rate; so_far counts all of them. */
+void
+client_log(const struct client *c, const char *what, uint64_t so_far)
+{
+	unsigned int n = log_allowed(&limit, clock_us());
+
+	if (n == 0)
+		return;
+	log_info("control client uid %u pid %d: %s (%" PRIu64
+		 " so far, %u lines not shown)",
+	    (unsigned int)c->uid, (int)c->pid, what, so_far, n - 1);
+}
+
+/* Give up on a client for what it did; the caller settles it. */
+static void
+client_break(struct client *c, const char *why, uint64_t *counter)
+{
+	c->broken = true;
+	(*counter)++;
+	client_log(c, why, *counter);
+}
+
 void
 client_settle(struct client *c)
 {
-	unsigned int n;
-
-	if (c->broken == NULL)
-		return;
-	if (c->broken[0] != '\0' && (n = log_allowed(&limit, clock_us())) > 0)
-		log_info("control client uid %u pid %d: %s, disconnected "
-			 "(%u lines not shown)",
-		    (unsigned int)c->uid, (int)c->pid, c->broken, n - 1);
-	client_drop(c);
+	if (c->broken)
+		client_drop(c);
 }
 
 void
@@ -105,13 +122,12 @@ clients_expire(uint64_t now_us)
 		next = TAILQ_NEXT(c, entry);
 		if (c->ibuf.queued > 0) {
 			if (now_us - c->moved_us >= CLIENT_STALL_US) {
-				ctld_stats.stalled++;
-				c->broken = "does not read its answers";
+				client_break(c, STALLED, &ctld_stats.stalled);
 			}
 		} else if (c->nrequests == 0 &&
 		    now_us - c->active_us >= CLIENT_IDLE_US) {
 			ctld_stats.idle++;
-			c->broken = "";
+			c->broken = true;
 		}
 		client_settle(c);
 	}
@@ -150,6 +166,11 @@ refuse_busy(int fd)
 	struct imsgbuf ibuf;
 
 	ctld_stats.busy++;
+	if (log_allowed(&limit, clock_us()) > 0)
+		log_info(
+		    "control socket: %u clients, more are refused (%" PRIu64
+		    " so far)",
+		    nclients, ctld_stats.busy);
 	if (imsgbuf_init(&ibuf, fd) == -1) {
 		close(fd);
 		return;
@@ -212,15 +233,14 @@ client_send(
 {
 	unsigned int before = c->ibuf.queued;
 
-	if (c->broken != NULL)
+	if (c->broken)
 		return;
 	if (before >= CLIENT_QUEUE_MAX || nqueued >= CLIENT_QUEUE_TOTAL) {
-		ctld_stats.stalled++;
-		c->broken = "does not read its answers";
+		client_break(c, STALLED, &ctld_stats.stalled);
 		return;
 	}
 	if (imsg_send(&c->ibuf, type, id, -1, data, len) == -1) {
-		c->broken = "";
+		c->broken = true;
 		return;
 	}
 	nqueued += c->ibuf.queued - before;
@@ -252,7 +272,7 @@ on_writable(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (imsg_flush(&c->ibuf) == -1) {
-		c->broken = "";
+		c->broken = true;
 		nqueued -= before - c->ibuf.queued;
 		client_settle(c);
 		return;
@@ -273,8 +293,7 @@ client_message(struct client *c, const struct imsg *imsg)
 
 	if ((check = imsg_check_user(imsg, 1)) != IMSG_FINE ||
 	    imsg_get(imsg, &req, sizeof(req)) == -1) {
-		ctld_stats.violations++;
-		c->broken = imsg_check_str(check);
+		client_break(c, imsg_check_str(check), &ctld_stats.violations);
 		if (imsg->fd != -1)
 			close(imsg->fd);
 		return;
@@ -292,7 +311,7 @@ on_readable(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (n = 0; n < CLIENT_TURN_MAX && c->broken == NULL; n++) {
+	for (n = 0; n < CLIENT_TURN_MAX && !c->broken; n++) {
 		switch (imsg_read(&c->ibuf, &imsg)) {
 		case IMSG_OK:
 			client_message(c, &imsg);
@@ -301,13 +320,13 @@ on_readable(int fd, short what, void *arg)
 			break;
 		case IMSG_ERR:
 			if (errno == EBADMSG) {
-				ctld_stats.violations++;
-				c->broken = "malformed message";
+				client_break(c, "malformed message",
+				    &ctld_stats.violations);
 				break;
 			}
 			/* FALLTHROUGH */
 		case IMSG_EOF:
-			c->broken = "";
+			c->broken = true;
 			break;
 		}
 		break;
@@ -380,6 +399,11 @@ clients_close(void)
 	while ((c = TAILQ_FIRST(&clients)) != NULL)
 		client_drop(c);
 	evtimer_del(&tick);
+	log_debug("control socket: %" PRIu64 " clients, %" PRIu64
+		  " refused as too many, %" PRIu64 " idle, %" PRIu64
+		  " requests too late, %" PRIu64 " rows for nobody",
+	    ctld_stats.accepted, ctld_stats.busy, ctld_stats.idle,
+	    ctld_stats.late, ctld_stats.strays);
 	if (listen_fd == -1)
 		return;
 	event_del(&listener);

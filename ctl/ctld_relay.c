@@ -48,7 +48,6 @@ static const struct relay_rule rules[CTL_WHAT_MAX] = {
 static struct relay relays[RELAY_MAX];
 static uint32_t generation;
 static const struct relay_ops *ops;
-static struct log_limit limit;
 
 void
 relay_init(const struct relay_ops *o)
@@ -148,13 +147,8 @@ relay_free(struct relay *r, uint64_t now_us)
 static void
 refuse(struct client *c, uint32_t user_id, int code, const char *why)
 {
-	unsigned int n;
-
 	ctld_stats.denied++;
-	if ((n = log_allowed(&limit, c->active_us)) > 0)
-		log_info("control client uid %u pid %d: refused: %s "
-			 "(%u lines not shown)",
-		    (unsigned int)c->uid, (int)c->pid, why, n - 1);
+	client_log(c, why, ctld_stats.denied);
 	client_end(c, user_id, code, "%s", why);
 }
 

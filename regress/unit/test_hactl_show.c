@@ -503,6 +503,7 @@ json_is_whole(void **state)
 	    json_string_value(json_object_get(
 		json_array_get(json_object_get(o, "warnings"), 0), "text")),
 	    "a \"quoted\" ? thing");
+	json_decref(o);
 	o = json_object_get(back, "vrrp");
 	assert_string_equal(json_string_value(json_object_get(o, "since")),
 	    "2026-11-08T22:10:03.140Z");
