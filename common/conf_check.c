@@ -1,10 +1,13 @@
 /* Meaning: nodes, networks, ha and sync. See conf_check_nat.c for nat. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <bsd/string.h>
 #include <string.h>
 
 #include "addr.h"
 #include "conf_read.h"
+
+#define NODE_LIST_SIZE (CONF_NODES_MAX * (CONF_NAME_MAX + 2))
 
 struct ynode *
 conf_good(const struct ynode *map, const char *key)
@@ -78,12 +81,21 @@ net_base(const struct conf_net *n)
 	return none;
 }
 
+/* list has room for the names of all nodes. */
+static void
+add_name(char *list, const char *name)
+{
+	if (list[0] != '\0')
+		strlcat(list, ", ", NODE_LIST_SIZE);
+	strlcat(list, name, NODE_LIST_SIZE);
+}
+
 static void
 check_self(struct conf_reader *r, const char *node)
 {
 	struct conf_head *h = &r->conf->h;
 	struct ynode *nodes = ynode_get(r->root, "nodes");
-	char list[CONF_NODES_MAX * (CONF_NAME_MAX + 2)] = "";
+	char list[NODE_LIST_SIZE] = "";
 	int i;
 
 	if (node == NULL || h->nnodes == 0)
@@ -92,10 +104,8 @@ check_self(struct conf_reader *r, const char *node)
 		h->self = (uint8_t)i;
 		return;
 	}
-	for (i = 0; i < h->nnodes; i++) {
-		strcat(list, i > 0 ? ", " : "");
-		strcat(list, h->nodes[i].name);
-	}
+	for (i = 0; i < h->nnodes; i++)
+		add_name(list, h->nodes[i].name);
 	report_error(r->report, nodes->key,
 	    "node \"%s\" is not in nodes: (%s); name it with -N or in %s", node,
 	    list, HAGW_DEFAULT_NODE);
@@ -126,8 +136,7 @@ check_nodes(struct conf_reader *r)
 		for (b = a + 1; b < h->nnodes; b++)
 			check_priority(r, a, b);
 	}
-	if (nodes != NULL && h->nnodes > 1 &&
-	    ynode_get(r->root, "sync") == NULL)
+	if (nodes != NULL && h->nnodes > 1 && conf_absent("", r->root, "sync"))
 		report_error(r->report, nodes->key,
 		    "two nodes or more need a sync section");
 }
@@ -168,10 +177,10 @@ check_vip_pair(struct conf_reader *r, int n)
 	const char *name = r->conf->h.nets[n].name;
 	struct ynode *list = conf_good(ynode_get(r->root, "ha"), "networks");
 
-	if (vip != NULL && vrid == NULL)
+	if (vip != NULL && conf_absent("networks.*", r->nets[n], "vrid"))
 		report_error(r->report, vip->key,
 		    "networks.%s has a vip but no vrid", name);
-	if (vip == NULL && vrid != NULL)
+	if (vrid != NULL && conf_absent("networks.*", r->nets[n], "vip"))
 		report_error(r->report, vrid->key,
 		    "networks.%s has a vrid but no vip", name);
 	if (vip != NULL && list != NULL && !conf_in_group(r->conf, n))
@@ -193,9 +202,8 @@ check_address(struct conf_reader *r, int n, int i)
 	addr_str4(buf, net->addr[i]);
 	net_str(str, sizeof(str), net_base(net), net->plen);
 	if ((what = no_host(net->addr[i], net->plen)) != NULL)
-		report_error(r->report, y,
-		    "%s is the %s address of its network, not a host's", buf,
-		    what);
+		report_error(r->report, y, "%s is the %s address, not a host's",
+		    buf, what);
 	else if (!addr_in4(net->addr[i], net_base(net), net->plen))
 		report_error(r->report, y,
 		    "%s is outside %s, where the other nodes are", buf, str);
@@ -320,15 +328,18 @@ check_served(struct conf_reader *r, int n, const char *who)
 {
 	const struct conf_head *h = &r->conf->h;
 	struct ynode *y = conf_good(r->nets[n], "address");
+	char list[NODE_LIST_SIZE] = "";
 	int i;
 
 	for (i = 0; y != NULL && i < h->nnodes; i++) {
 		if (ynode_get(y, h->nodes[i].name) == NULL)
-			report_add(r->report, CONF_ERROR, y->key->line,
-			    y->key->col, y->key->width,
-			    "node %s has no address on %s, which is in %s",
-			    h->nodes[i].name, h->nets[n].name, who);
+			add_name(list, h->nodes[i].name);
 	}
+	if (list[0] != '\0')
+		report_add(r->report, CONF_ERROR, y->key->line, y->key->col,
+		    y->key->width,
+		    "%s has no address for node %s, and is in %s",
+		    h->nets[n].name, list, who);
 }
 
 static void
@@ -343,7 +354,7 @@ check_ha(struct conf_reader *r)
 			if (kid->bad ||
 			    (n = conf_net_find(r->conf, kid->text)) == -1)
 				continue;
-			if (ynode_get(r->nets[n], "vip") == NULL)
+			if (conf_absent("networks.*", r->nets[n], "vip"))
 				report_error(r->report, kid,
 				    "network \"%s\" has no vip", kid->text);
 		}
@@ -363,8 +374,10 @@ check_sync(struct conf_reader *r)
 	struct ynode *y = conf_good(r->root, "sync");
 	int i;
 
-	for (i = 0; i < h->sync.npaths; i++)
-		check_served(r, h->sync.paths[i], "sync.over");
+	for (i = 0; i < h->sync.npaths; i++) {
+		if (!conf_in_group(r->conf, h->sync.paths[i]))
+			check_served(r, h->sync.paths[i], "sync.over");
+	}
 	if (y != NULL && h->nnodes == 1)
 		report_warn(r->report, y->key,
 		    "sync has nobody to talk to: there is one node");

@@ -93,7 +93,7 @@ check_forward_names(struct conf_reader *r)
 static void
 check_has_vip(struct conf_reader *r, struct ynode *y, uint8_t net)
 {
-	if (y != NULL && ynode_get(r->nets[net], "vip") == NULL)
+	if (y != NULL && conf_absent("networks.*", r->nets[net], "vip"))
 		report_error(r->report, y, "network \"%s\" has no vip",
 		    r->conf->h.nets[net].name);
 }
@@ -160,6 +160,7 @@ check_own_address(struct conf_reader *r, struct ynode *y, struct in_addr to)
 	return false;
 }
 
+/* True as well when a network is not known for an error of its own. */
 static bool
 in_some_network(const struct conf_head *h, struct in_addr to)
 {
@@ -167,13 +168,15 @@ in_some_network(const struct conf_head *h, struct in_addr to)
 	int i;
 
 	for (net = h->nets; net < h->nets + h->nnets; net++) {
+		if (net->plen == 0)
+			return true;
 		for (i = 0; i < h->nnodes; i++) {
 			if (net->addr[i].s_addr != 0 &&
 			    addr_in4(to, net->addr[i], net->plen))
 				return true;
 		}
 	}
-	return false;
+	return h->nnets == 0;
 }
 
 static void

@@ -38,6 +38,25 @@ unknown_key(
 		    y->key->text, word, where);
 }
 
+/* A key that is there but misspelt has its own complaint. */
+bool
+conf_absent(const char *in, const struct ynode *map, const char *key)
+{
+	const struct ynode *y;
+	const char *near;
+
+	if (map == NULL || map->type != Y_MAP || ynode_get(map, key) != NULL)
+		return false;
+	STAILQ_FOREACH (y, &map->kids, entry) {
+		if (schema_find(in, y->key->text) != NULL)
+			continue;
+		near = schema_suggest(in, y->key->text);
+		if (near != NULL && strcmp(near, key) == 0)
+			return false;
+	}
+	return true;
+}
+
 /* What stands for a map as a whole: its key, or its beginning. */
 static struct ynode *
 map_place(struct ynode *map)
@@ -78,7 +97,7 @@ conf_map_read(struct conf_reader *r, const char *in, const char *where,
 	while ((k = schema_next(in, k)) != NULL) {
 		if ((y = ynode_get(map, k->key)) != NULL)
 			conf_value_read(r, k, y, base);
-		else if (k->required)
+		else if (k->required && conf_absent(in, map, k->key))
 			missing_key(r, where, k, map);
 	}
 }
@@ -105,8 +124,8 @@ object_name_ok(struct conf_reader *r, struct ynode *y)
 
 	if (!conf_name_ok(key->text))
 		report_error(r->report, key,
-		    "a name may hold letters, digits and . _ -, and begins "
-		    "with a letter or digit");
+		    "a name may hold letters, digits and . _ - only, and not "
+		    "begin with . or -");
 	else if (strlen(key->text) >= CONF_NAME_MAX)
 		report_error(r->report, key,
 		    "name is longer than %d characters", CONF_NAME_MAX - 1);

@@ -48,6 +48,8 @@ bool conf_name_ok(const char *);
 /* `in` is the schema's name of the map, `where` the one for people. */
 void conf_map_read(struct conf_reader *, const char *in, const char *where,
     struct ynode *, void *base);
+/* Is there neither this key nor one that must have meant it? */
+bool conf_absent(const char *in, const struct ynode *map, const char *key);
 void conf_section_read(struct conf_reader *, const struct schema_key *,
     struct ynode *, void *base);
 void conf_nodes_read(struct conf_reader *, const struct schema_key *,

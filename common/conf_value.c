@@ -83,8 +83,8 @@ read_name(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
 		return;
 	if (!conf_name_ok(s))
 		report_error(r->report, y,
-		    "%s may hold letters, digits and . _ -, and begins with a "
-		    "letter or digit",
+		    "%s may hold letters, digits and . _ - only, and not begin "
+		    "with . or -",
 		    k->key);
 	else if (fmt_copy(target(k, base), (size_t)k->max, s) == -1)
 		report_error(r->report, y, "%s is longer than %d characters",

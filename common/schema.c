@@ -32,8 +32,8 @@ static const struct schema_key schema[] = {
 	.help = "The interface on this network. A name, or a map of names by "
 		"node where they differ."},
     {"networks.*", "address", ST_ADDRESS, true, .arg = "map",
-	.help = "Each node's own IPv4 address with its prefix length, by "
-		"node. hagw does not set it."},
+	.help = "Each node's own IPv4 address and prefix length, by node. "
+		"It is not set by hagw."},
     {"networks.*", "vip", ST_HOST, false, NET(vip), .arg = "address",
 	.help = "The virtual address that the master holds."},
     {"networks.*", "vrid", ST_NUMBER, false, NET(vrid), .min = 1, .max = 255,

@@ -81,20 +81,22 @@ reader_error(struct source *s, const char *buf, size_t len)
 	    s->report, CONF_ERROR, line, col, 1, "%s", s->parser.problem);
 }
 
+/* What is missing at the end is told where it began. */
 static void
 syntax_error(struct source *s)
 {
 	const yaml_parser_t *p = &s->parser;
-	int line = (int)p->problem_mark.line + 1;
-	int col = (int)p->problem_mark.column + 1;
+	const yaml_mark_t *m = &p->problem_mark;
 
 	if (p->context == NULL) {
-		report_add(s->report, CONF_ERROR, line, col, 1,
-		    "not valid YAML: %s", p->problem);
+		report_add(s->report, CONF_ERROR, (int)m->line + 1,
+		    (int)m->column + 1, 1, "not valid YAML: %s", p->problem);
 		return;
 	}
-	report_add(s->report, CONF_ERROR, line, col, 1,
-	    "not valid YAML: %s, %s that began in line %zu", p->problem,
+	if (m->line >= s->report->nlines)
+		m = &p->context_mark;
+	report_add(s->report, CONF_ERROR, (int)m->line + 1, (int)m->column + 1,
+	    1, "not valid YAML: %s, %s that began in line %zu", p->problem,
 	    p->context, p->context_mark.line + 1);
 }
 
@@ -435,7 +437,7 @@ yaml_read(const char *buf, size_t len, struct conf_report *report)
 		reader_error(&s, buf, len);
 	yaml_parser_delete(&s.parser);
 	if (root == NULL && report->errors == 0)
-		report_add(report, CONF_ERROR, 0, 0, 0, "is empty");
+		report_add(report, CONF_ERROR, 0, 0, 0, "the file is empty");
 	if (s.stop) {
 		ynode_free(root);
 		return NULL;
