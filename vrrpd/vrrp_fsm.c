@@ -179,7 +179,8 @@ to_master(
 	uint64_t last = f->heard_us != 0 ? f->heard_us : f->since_us;
 	struct fsm_action *a;
 
-	f->released = f->forced = false;
+	f->released = false;
+	f->forced_end_us = 0;
 	f->announce_us = now + FSM_ANNOUNCE_US;
 	master_round(f, now, out);
 	a = set_role(f, now, ROLE_MASTER, why, out);
@@ -240,12 +241,12 @@ links_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
 
 /* A master is heard that this node should relieve. */
 static bool
-wants_preempt(const struct fsm *f)
+wants_preempt(const struct fsm *f, uint64_t now)
 {
 	if (f->role != ROLE_BACKUP || f->zero || !f->ready || f->released ||
 	    f->master.s_addr == INADDR_ANY)
 		return false;
-	return f->forced ||
+	return now < f->forced_end_us ||
 	    (f->cfg.preempt && f->master_priority < f->cfg.priority);
 }
 
@@ -253,13 +254,13 @@ wants_preempt(const struct fsm *f)
 static void
 preempt_check(struct fsm *f, uint64_t now)
 {
-	if (!wants_preempt(f)) {
+	if (!wants_preempt(f, now)) {
 		f->due_us = f->ask_us = FSM_NEVER;
 		return;
 	}
 	if (f->due_us == FSM_NEVER)
 		f->due_us = now + f->cfg.preempt_after_us;
-	if (f->forced)
+	if (now < f->forced_end_us)
 		f->due_us = earlier(f->due_us, now);
 	f->ask_us = FSM_NEVER;
 	if (f->sync_up)
@@ -398,6 +399,7 @@ ev_timer(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 		master_timer(f, now, out);
 	else if (f->role == ROLE_BACKUP && now >= f->deadline_us)
 		backup_timer(f, now, out);
+	preempt_check(f, now);
 	preempt_timer(f, now, out);
 	split_timer(f, now, out);
 }
@@ -580,11 +582,11 @@ static void
 ev_preempt(struct fsm *f, uint64_t now, const struct fsm_event *ev,
     struct fsm_actions *out)
 {
-	(void)now;
 	(void)ev;
 	(void)out;
 	f->released = false;
-	f->forced = f->role != ROLE_MASTER;
+	if (f->role != ROLE_MASTER)
+		f->forced_end_us = now + FSM_FORCED_US;
 }
 
 static void

@@ -65,6 +65,7 @@ const char *vrrp_strerror(enum vrrp_error);
 #define FSM_ACTIONS_MAX    16
 #define FSM_LATE_INTERVALS 3 /* a master later than this steps down */
 #define FSM_HANDOVER_US    2000000U /* between requests for a handover */
+#define FSM_FORCED_US      15000000U /* a failback wants this long */
 #define FSM_ANNOUNCE_US    1000000U /* between announcements on contention */
 #define FSM_SPLIT_US       1000000U /* and two intervals: then it is a split */
 
@@ -179,7 +180,7 @@ struct fsm {
 	bool ready;
 	bool sync_up;
 	bool released; /* the operator's failover: do not preempt */
-	bool forced; /* the operator's failback: preempt anyway */
+	uint64_t forced_end_us; /* the operator's failback: until then */
 	uint64_t due_us; /* preempt.after is over */
 	uint64_t ask_us; /* next request */
 	uint64_t again_us; /* no request before */

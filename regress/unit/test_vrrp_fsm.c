@@ -405,6 +405,31 @@ release_called_off(void **state)
 }
 
 static void
+called_off_but_lower(void **state)
+{
+	(void)state;
+	backup(SEC);
+	ready(true, false, false);
+	advert(0);
+	now += 100 * MS;
+	advert(LOWER);
+	run_to(T0 + fsm_skew_us(PRIO, SEC));
+	assert_state(ROLE_MASTER, WHY_PREEMPTED);
+}
+
+static void
+forgets_the_interval(void **state)
+{
+	(void)state;
+	backup(SEC);
+	advert_on(0, HIGHER, high, 40 * SEC);
+	links(0, false);
+	links(0, true);
+	assert_state(ROLE_BACKUP, WHY_LINKS_UP);
+	assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, SEC));
+}
+
+static void
 backup_adopts_interval(void **state)
 {
 	(void)state;
@@ -686,7 +711,7 @@ failback(void **state)
 	now = fsm_next(&f);
 	event(FSM_TIMER);
 	assert_int_equal(f.role, ROLE_MASTER);
-	assert_false(f.forced);
+	assert_int_equal(f.forced_end_us, 0);
 }
 
 static void
@@ -703,6 +728,27 @@ failback_waits_until_ready(void **state)
 	ready(true, true, true);
 	event(FSM_TIMER);
 	assert_int_equal(count(ACT_HANDOVER), 1);
+}
+
+/* An operator's wish is not granted hours later. */
+static void
+failback_expires(void **state)
+{
+	unsigned int n = 0;
+
+	(void)state;
+	backup(SEC);
+	f.cfg.preempt = false;
+	ready(true, true, true);
+	event(FSM_PREEMPT);
+	for (; now < T0 + 60 * SEC; now += SEC) {
+		advert(LOWER);
+		event(FSM_TIMER);
+		n += count(ACT_HANDOVER);
+		assert_true(now < T0 + 15 * SEC || acts.n == 0);
+	}
+	assert_int_equal(n, 8);
+	assert_int_equal(f.ask_us, FSM_NEVER);
 }
 
 /* -- release -- */
@@ -1056,6 +1102,7 @@ reload_adds_network(void **state)
 	now += SEC / 2;
 	reconf(&cfg, 0, 1, -1);
 	assert_quiet();
+	assert_int_equal(f.link[2], LINK_UNKNOWN);
 	event(FSM_TX);
 	assert_non_null(find(ACT_SEND_NET));
 	links(2, true);
@@ -1330,10 +1377,15 @@ sim_timers(void)
 static void
 sim_run(uint64_t us)
 {
-	uint64_t end = sim.now + us;
+	uint64_t end = sim.now + us, before = 0;
+	unsigned int turns = 0;
 
 	while (sim.now < end) {
 		sim.now = sim_earliest(end);
+		/* a timer that stays due would go round for ever */
+		turns = sim.now == before ? turns + 1 : 0;
+		assert_true(turns < 100);
+		before = sim.now;
 		sim_deliver();
 		sim_timers();
 		sim_ready(0);
@@ -1447,6 +1499,8 @@ main(void)
 	    cmocka_unit_test(resume_backup),
 	    cmocka_unit_test(backup_priority_0),
 	    cmocka_unit_test(release_called_off),
+	    cmocka_unit_test(called_off_but_lower),
+	    cmocka_unit_test(forgets_the_interval),
 	    cmocka_unit_test(backup_adopts_interval),
 	    cmocka_unit_test(backup_equal_priority_restarts),
 	    cmocka_unit_test(backup_lower_preempts),
@@ -1462,6 +1516,7 @@ main(void)
 	    cmocka_unit_test(no_preemption),
 	    cmocka_unit_test(after_starts_anew),
 	    cmocka_unit_test(failback),
+	    cmocka_unit_test(failback_expires),
 	    cmocka_unit_test(failback_waits_until_ready),
 	    cmocka_unit_test(failover_done),
 	    cmocka_unit_test(handover_done_is_not_released),
