@@ -1,0 +1,358 @@
+/*
+ * natd: keeps table inet hagw as the site file wants it. It plans and
+ * encodes; the parent checks each batch and sends it. Nothing in the kernel
+ * depends on this process being alive.
+ */
+#include <sys/uio.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "natd.h"
+#include "proc.h"
+
+#define BATCH_PART     (60 * 1024) /* bytes of a batch in one message */
+#define RETRY_FIRST_US 100000
+#define RETRY_MAX_US   30000000
+
+/* qsort asks how much memory there is before it takes some. */
+static const struct sandbox_call natd_calls[] = {
+    {.name = "sysinfo", .kind = SB_ANY},
+};
+
+static const struct sandbox_profile natd_sandbox = {
+    .id = PROC_NAT,
+    .user = "_hagw_nat",
+    .maxfds = 24,
+    .calls = natd_calls,
+    .ncalls = nitems(natd_calls),
+};
+
+enum busy {
+	BUSY_NOT,
+	BUSY_READING, /* the marker */
+	BUSY_LOADING, /* a batch that makes the kernel hold `inflight` */
+	BUSY_GRACE /* a batch that opens the grace */
+};
+
+static struct {
+	struct conf *conf;
+	/*
+	 * Three plans that may be one: what the conf says, what the kernel is
+	 * known to hold (NULL: not known), what it is being told.
+	 */
+	struct nat_plan *wanted;
+	struct nat_plan *kernel;
+	struct nat_plan *inflight;
+	/* made by the last check, for the commit that may follow */
+	const struct conf *checked;
+	struct nat_plan *checked_plan;
+	enum busy busy;
+	bool rebuild; /* the marker was read: it is not ours, or another */
+	struct nat_batch batch; /* under way; for what it says of errors */
+	uint32_t batch_id;
+	bool grace_due;
+	uint64_t grace_until_us;
+	uint64_t sent_us;
+	uint64_t applied_us; /* 0: never */
+	uint64_t batches;
+	uint64_t failures;
+	uint64_t retry_us;
+	char error[CTL_TEXT_MAX];
+	struct event *retry;
+} nat;
+
+static void step(void);
+
+static void
+drop_plan(struct nat_plan *p)
+{
+	if (p != nat.wanted && p != nat.kernel && p != nat.inflight)
+		plan_free(p);
+}
+
+static void
+set_plan(struct nat_plan **where, struct nat_plan *p)
+{
+	struct nat_plan *old = *where;
+
+	*where = p;
+	drop_plan(old);
+}
+
+/* The batch goes in parts; the parent takes none of it before COMMIT. */
+static void
+send_batch(enum busy busy)
+{
+	struct imsg_nat_commit commit = {0, 0};
+	size_t off, n;
+
+	nat.batch_id++;
+	nat.busy = busy;
+	nat.sent_us = clock_us();
+	for (off = 0; off < nat.batch.len; off += n) {
+		n = nat.batch.len - off;
+		if (n > BATCH_PART)
+			n = BATCH_PART;
+		proc_send(
+		    IMSG_NAT_BATCH, nat.batch_id, nat.batch.data + off, n);
+		commit.parts++;
+	}
+	commit.bytes = nat.batch.len;
+	proc_send(IMSG_NAT_COMMIT, nat.batch_id, &commit, sizeof(commit));
+}
+
+static void
+applied(struct nat_plan *p)
+{
+	set_plan(&nat.kernel, p);
+	nat.rebuild = false;
+	nat.retry_us = 0;
+	nat.applied_us = clock_us();
+	nat.error[0] = '\0';
+}
+
+/* Forget what the kernel holds, wait, and read it again. */
+static void
+failed(const char *what)
+{
+	struct timeval tv;
+
+	nat.failures++;
+	snprintf(nat.error, sizeof(nat.error), "%s", what);
+	set_plan(&nat.kernel, NULL);
+	nat.rebuild = false;
+	nat.retry_us = nat.retry_us == 0 ? RETRY_FIRST_US : nat.retry_us * 2;
+	if (nat.retry_us > RETRY_MAX_US)
+		nat.retry_us = RETRY_MAX_US;
+	log_warnx("%s; again in %llu ms", what,
+	    (unsigned long long)nat.retry_us / 1000);
+	proc_event("%s", what);
+	tv = clock_tv(nat.retry_us);
+	evtimer_add(nat.retry, &tv);
+}
+
+static void
+retry(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	step();
+}
+
+static void
+have_marker(enum state_result res, bool found, const uint8_t *hash)
+{
+	nat.busy = BUSY_NOT;
+	if (res != STATE_OK) {
+		failed("table " HAGW_NFT_TABLE ": cannot be read");
+		return;
+	}
+	if (found && memcmp(hash, nat.wanted->hash, NAT_HASH_LEN) == 0) {
+		applied(nat.wanted);
+		log_info("table %s: adopted as it is, %zu elements",
+		    HAGW_NFT_TABLE, nat.wanted->nelems);
+	} else {
+		nat.rebuild = true;
+	}
+	step();
+}
+
+static void
+load_full(void)
+{
+	nft_batch_free(&nat.batch);
+	if (nft_full(&nat.batch, nat.wanted) == -1)
+		fatal("table %s", HAGW_NFT_TABLE);
+	set_plan(&nat.inflight, nat.wanted);
+	/* the grace is a set of the table that goes: open it again */
+	nat.grace_due = clock_us() < nat.grace_until_us;
+	log_info("table %s: loading %zu elements", HAGW_NFT_TABLE,
+	    nat.wanted->nelems);
+	send_batch(BUSY_LOADING);
+}
+
+static void
+load_changes(void)
+{
+	struct nat_delta d;
+
+	if (diff_plans(&d, nat.kernel, nat.wanted) == -1)
+		fatal("table %s", HAGW_NFT_TABLE);
+	nft_batch_free(&nat.batch);
+	nft_delta(&nat.batch, &d, nat.wanted);
+	set_plan(&nat.inflight, nat.wanted);
+	log_info("table %s: %zu elements out, %zu in", HAGW_NFT_TABLE, d.ndel,
+	    d.nadd);
+	diff_free(&d);
+	send_batch(BUSY_LOADING);
+}
+
+static void
+open_grace(void)
+{
+	uint64_t now = clock_us();
+
+	nat.grace_due = false;
+	if (now + 1000 > nat.grace_until_us)
+		return;
+	nft_batch_free(&nat.batch);
+	nft_grace(&nat.batch, (nat.grace_until_us - now) / 1000);
+	send_batch(BUSY_GRACE);
+}
+
+/* The next thing to do, one at a time. */
+static void
+step(void)
+{
+	if (nat.busy != BUSY_NOT || nat.wanted == NULL ||
+	    evtimer_pending(nat.retry, NULL))
+		return;
+	if (nat.kernel == NULL && !nat.rebuild) {
+		nat.busy = BUSY_READING;
+		state_read_marker(have_marker);
+	} else if (nat.kernel == NULL) {
+		load_full();
+	} else if (memcmp(nat.kernel->hash, nat.wanted->hash, NAT_HASH_LEN) !=
+	    0) {
+		load_changes();
+	} else {
+		/* the same, though its objects may have other indices */
+		set_plan(&nat.kernel, nat.wanted);
+		if (nat.grace_due)
+			open_grace();
+	}
+}
+
+/* "map fwd4 ("https"): refused: File exists", or the parent's reason. */
+static void
+describe_failure(const struct imsg_nat_result *res, char *buf, size_t bufsz)
+{
+	const char *why = strerror(res->error);
+	char object[128];
+
+	nft_label_str(&nat.batch, res->seq, nat.conf, object, sizeof(object));
+	if (res->why[0] != '\0')
+		why = res->why;
+	snprintf(buf, bufsz, "%s: refused: %.100s", object, why);
+}
+
+static void
+on_result(const struct imsg *m)
+{
+	struct imsg_nat_result res;
+	enum busy was = nat.busy;
+	char why[CTL_TEXT_MAX];
+
+	if (imsg_get(m, &res, sizeof(res)) == -1 || m->hdr.id != nat.batch_id ||
+	    was < BUSY_LOADING)
+		return;
+	nat.busy = BUSY_NOT;
+	nat.batches++;
+	if (res.error != 0) {
+		describe_failure(&res, why, sizeof(why));
+		set_plan(&nat.inflight, NULL);
+		if (was == BUSY_GRACE)
+			nat.grace_due = true;
+		failed(why);
+	} else if (was == BUSY_LOADING) {
+		applied(nat.inflight);
+		set_plan(&nat.inflight, NULL);
+		log_info("table %s: loaded in %llu us", HAGW_NFT_TABLE,
+		    (unsigned long long)(nat.applied_us - nat.sent_us));
+	} else {
+		log_debug("takeover grace: open");
+	}
+	nft_batch_free(&nat.batch);
+	step();
+}
+
+/*
+ * A new master: flows that the other one had and did not pass on in time
+ * may be picked up for a while.
+ */
+static void
+on_role(const struct imsg *m)
+{
+	struct imsg_vrrp_role role;
+
+	if (imsg_get(m, &role, sizeof(role)) == -1 || role.role != ROLE_MASTER)
+		return;
+	nat.grace_until_us = clock_us() + (uint64_t)NAT_GRACE_MS * 1000;
+	nat.grace_due = true;
+	step();
+}
+
+static int
+check(const struct conf *next, char *why, size_t whysz)
+{
+	plan_free(nat.checked_plan);
+	nat.checked = next;
+	nat.checked_plan = plan_build(next, why, whysz);
+	return nat.checked_plan == NULL ? -1 : 0;
+}
+
+static void
+commit(struct conf *next)
+{
+	char why[CTL_TEXT_MAX];
+
+	if (nat.checked != next || nat.checked_plan == NULL) {
+		if (check(next, why, sizeof(why)) == -1)
+			fatalx("%s", why);
+	}
+	conf_free(nat.conf);
+	nat.conf = next;
+	set_plan(&nat.wanted, nat.checked_plan);
+	nat.checked_plan = NULL;
+	nat.checked = NULL;
+	show_conf_changed();
+	step();
+}
+
+static void
+view(struct nat_view *v)
+{
+	uint64_t now = clock_us();
+
+	v->conf = nat.conf;
+	v->plan = nat.wanted;
+	v->nat.loaded = nat.kernel != NULL && nat.kernel == nat.wanted;
+	v->nat.grace = now < nat.grace_until_us;
+	v->nat.applied_us =
+	    nat.applied_us == 0 ? CTL_NEVER : now - nat.applied_us;
+	v->nat.batches = nat.batches;
+	v->nat.failures = nat.failures;
+	snprintf(v->nat.error, sizeof(v->nat.error), "%s", nat.error);
+}
+
+static const struct proc_handler handlers[] = {
+    {IMSG_NAT_RESULT, on_result},
+    {IMSG_FD_NFT_DUMP, state_fd},
+    {IMSG_VRRP_ROLE, on_role},
+    {IMSG_CTL_SHOW, show_request},
+};
+
+static const struct proc_ops ops = {
+    .handlers = handlers,
+    .nhandlers = nitems(handlers),
+    .reconf_check = check,
+    .reconf_commit = commit,
+};
+
+int
+main(int argc, char *argv[])
+{
+	proc_init(&natd_sandbox, argc, argv);
+	/* another number than a predecessor's, whose parts may lie about */
+	nat.batch_id = (uint32_t)clock_us();
+	nat.retry = evtimer_new(proc_base(), retry, NULL);
+	if (nat.retry == NULL || state_init(proc_base()) == -1 ||
+	    show_init(proc_base(), view) == -1)
+		fatalx("no timer");
+	proc_run(&ops);
+}

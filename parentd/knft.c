@@ -1,0 +1,175 @@
+/*
+ * nftables, table inet hagw only: batches sent whole, dumps requested for
+ * somebody else to read, the table removed at the very end.
+ */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parentd.h"
+
+#define KNFT_RCVBUF      (1024 * 1024) /* an error for each bad message */
+#define KNFT_DUMP_RCVBUF (4 * 1024 * 1024)
+#define KNFT_SNDBUF_MORE 4096 /* what the kernel keeps for itself */
+#define KNFT_REQUEST_MAX 512
+
+/* Of several errors the first one is the cause. */
+static void
+knft_answer(void *arg, uint32_t seq, int error)
+{
+	struct knft_result *res = arg;
+
+	if (error == 0 || res->error != 0)
+		return;
+	res->error = error;
+	res->seq = seq;
+}
+
+/* A batch is one datagram however long it is. */
+static int
+knft_room(const struct nlsock *nl, size_t len)
+{
+	int sndbuf;
+
+	if (len > (size_t)INT32_MAX / 2 - KNFT_SNDBUF_MORE) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	sndbuf = (int)len + KNFT_SNDBUF_MORE;
+	return setsockopt(
+	    nl->fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
+}
+
+int
+knft_batch(const void *msgs, size_t len, struct knft_result *res)
+{
+	struct nlsock nl;
+
+	memset(res, 0, sizeof(*res));
+	if (nl_open(&nl, NETLINK_NETFILTER, KNFT_RCVBUF) == -1) {
+		res->error = errno;
+		return -1;
+	}
+	if (knft_room(&nl, len) == -1 ||
+	    nl_batch(&nl, msgs, len, 0, knft_answer, res) == -1) {
+		/* the answers did not fit: it failed, more is not known */
+		if (res->error == 0)
+			res->error = errno;
+	}
+	nl_close(&nl);
+	return res->error == 0 ? 0 : -1;
+}
+
+static struct nlmsghdr *
+knft_msg(void *buf, uint16_t type, uint16_t flags, uint8_t family,
+    uint16_t res_id, uint32_t seq)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *g;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nlh->nlmsg_seq = seq;
+	g = mnl_nlmsg_put_extra_header(nlh, sizeof(*g));
+	g->nfgen_family = family;
+	g->version = NFNETLINK_V0;
+	g->res_id = htons(res_id);
+	return nlh;
+}
+
+#define KNFT_TYPE(msg) (NFNL_SUBSYS_NFTABLES << 8 | (msg))
+
+/* What each kind of dump asks for; table 0: the request takes none. */
+static const struct knft_kind {
+	uint16_t msg;
+	uint16_t table; /* attribute that names the table */
+	uint16_t set;
+} knft_kinds[] = {
+    [NAT_DUMP_RULES] = {NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0},
+    [NAT_DUMP_ELEMENTS] = {NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE,
+	NFTA_SET_ELEM_LIST_SET},
+    [NAT_DUMP_CHAINS] = {NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0},
+    [NAT_DUMP_SETS] = {NFT_MSG_GETSET, NFTA_SET_TABLE, 0},
+    [NAT_DUMP_TABLES] = {NFT_MSG_GETTABLE, 0, 0},
+};
+
+static int
+knft_request(const struct nlsock *nl, const struct imsg_nat_dump *d)
+{
+	union {
+		struct nlmsghdr align;
+		char bytes[KNFT_REQUEST_MAX];
+	} buf;
+	const struct knft_kind *k;
+	struct nlmsghdr *nlh;
+
+	if (d->what == 0 || d->what >= nitems(knft_kinds) ||
+	    memchr(d->set, '\0', sizeof(d->set)) == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	k = &knft_kinds[d->what];
+	nlh = knft_msg(&buf, KNFT_TYPE(k->msg), NLM_F_DUMP, NFPROTO_INET, 0, 1);
+	if (k->table != 0)
+		mnl_attr_put_strz(nlh, k->table, HAGW_NFT_TABLE);
+	if (k->set != 0)
+		mnl_attr_put_strz(nlh, k->set, d->set);
+	if (send(nl->fd, nlh, nlh->nlmsg_len, 0) == -1)
+		return -1;
+	return 0;
+}
+
+int
+knft_dump_socket(const struct imsg_nat_dump *d)
+{
+	struct nlsock nl;
+	int saved, flags;
+
+	if (nl_open(&nl, NETLINK_NETFILTER, KNFT_DUMP_RCVBUF) == -1)
+		return -1;
+	flags = fcntl(nl.fd, F_GETFL);
+	if (flags == -1 || knft_request(&nl, d) == -1 ||
+	    fcntl(nl.fd, F_SETFL, flags | O_NONBLOCK) == -1) {
+		saved = errno;
+		nl_close(&nl);
+		errno = saved;
+		return -1;
+	}
+	return nl.fd;
+}
+
+int
+knft_delete_table(void)
+{
+	union {
+		struct nlmsghdr align;
+		char bytes[KNFT_REQUEST_MAX];
+	} buf;
+	struct knft_result res;
+	struct nlmsghdr *nlh;
+	char *p = buf.bytes;
+
+	nlh = knft_msg(
+	    p, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, 1);
+	p += nlh->nlmsg_len;
+	nlh = knft_msg(p, KNFT_TYPE(NFT_MSG_DELTABLE), 0, NFPROTO_INET, 0, 2);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, HAGW_NFT_TABLE);
+	p += nlh->nlmsg_len;
+	nlh = knft_msg(
+	    p, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, 3);
+	p += nlh->nlmsg_len;
+	if (knft_batch(buf.bytes, (size_t)(p - buf.bytes), &res) == 0 ||
+	    res.error == ENOENT)
+		return 0;
+	errno = res.error;
+	return -1;
+}
