@@ -121,7 +121,7 @@ refused(struct conn *c, const struct imsg *imsg)
 
 	if (imsg_get(imsg, &end, sizeof(end)) == -1)
 		return not_understood(c, imsg);
-	out_clean(end.text, sizeof(end.text));
+	out_clean_lines(end.text, sizeof(end.text));
 	snprintf(c->why, sizeof(c->why), "%s", end.text);
 	return EX_FAILED;
 }
@@ -181,7 +181,7 @@ take_end(struct conn *c, const struct imsg *imsg, struct query *q)
 
 	if (imsg_get(imsg, &end, sizeof(end)) == -1)
 		return not_understood(c, imsg);
-	out_clean(end.text, sizeof(end.text));
+	out_clean_lines(end.text, sizeof(end.text));
 	q->ended = true;
 	q->code = end.code;
 	memcpy(q->text, end.text, sizeof(q->text));

@@ -18,6 +18,12 @@ print_step(const struct ctl_progress *p)
 	char buf[FMT_MAX];
 	const char *clock = fmt_time(buf, p->real_ns);
 
+	if (p->node[0] == '\0') {
+		/* about the whole, not one node's step */
+		printf("%s\n", p->text);
+		fflush(stdout);
+		return;
+	}
 	if ((clock = strrchr(clock, ' ')) == NULL)
 		clock = buf;
 	else
@@ -65,10 +71,7 @@ finish(struct act *act, int code, const char *why)
 	if (act->args->json)
 		print_json(act, code, why);
 	else if (code == EX_UNSAFE)
-		fprintf(stderr, "refused: %s\n%s", why,
-		    act->answer.queries[0].req.what == CTL_FAILOVER
-			? "\"hactl failover force\" does it anyway.\n"
-			: "");
+		fprintf(stderr, "%s\n", why);
 	else if (code != EX_DONE)
 		fprintf(stderr, "hactl: %s: %s\n", act->command, why);
 	else if (why[0] != '\0')

@@ -35,12 +35,8 @@ critical(const struct answer *a, char *buf, size_t len)
 	size_t i;
 
 	for (i = 0; i < a->nqueries; i++)
-		if (a->queries[i].code != EX_DONE) {
-			snprintf(buf, len, "%s does not answer: %s",
-			    answer_who(a->queries[i].req.what),
-			    a->queries[i].text);
-			return buf;
-		}
+		if (a->queries[i].code != EX_DONE)
+			return answer_why(&a->queries[i], buf, len);
 	if (v != NULL && v->split)
 		return "two masters suspected";
 	if (v != NULL && v->role != ROLE_MASTER && v->role != ROLE_BACKUP)

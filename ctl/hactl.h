@@ -137,6 +137,8 @@ json_t *answer_json(const struct answer *, const char *command);
 struct conn_sink answer_sink(struct answer *);
 /* The process that answers a request: "vrrpd". */
 const char *answer_who(uint32_t what);
+/* Why it did not, as a sentence that begins with its name. Returns buf. */
+char *answer_why(const struct query *, char *buf, size_t len);
 
 /* show_view.c */
 struct view {
@@ -221,9 +223,11 @@ size_t out_width(const char *); /* columns, not bytes */
 /*
  * Make bytes from elsewhere fit for a terminal: control characters, bad
  * UTF-8 and what turns text around become '?'. out_clean ends a fixed field
- * at its size; out_clean_text keeps newlines and tabs.
+ * at its size, out_clean_lines too but keeps newlines; out_clean_text keeps
+ * newlines and tabs.
  */
 void out_clean(char *, size_t size);
+void out_clean_lines(char *, size_t size);
 void out_clean_text(char *, size_t len);
 char *out_ms(char *buf, uint64_t us); /* "0.3 ms", "12 ms", "1.9 s" */
 char *out_ago(char *buf, uint64_t us); /* "0.4s ago", "never" */

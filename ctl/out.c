@@ -218,6 +218,13 @@ out_clean(char *s, size_t size)
 }
 
 void
+out_clean_lines(char *s, size_t size)
+{
+	s[size - 1] = '\0';
+	clean(s, strlen(s), "\n");
+}
+
+void
 out_clean_text(char *s, size_t len)
 {
 	clean(s, len, "\n\t");

@@ -442,6 +442,19 @@ answer_who(uint32_t what)
 	}
 }
 
+char *
+answer_why(const struct query *q, char *buf, size_t len)
+{
+	const char *who = answer_who(q->req.what);
+
+	if (strncmp(q->text, who, strlen(who)) == 0)
+		snprintf(buf, len, "%s", q->text);
+	else
+		snprintf(buf, len, "%s does not answer%s%s", who,
+		    q->text[0] != '\0' ? ": " : "", q->text);
+	return buf;
+}
+
 static json_t *
 json_rows(const struct answer *a, enum row row)
 {

@@ -10,10 +10,23 @@ struct line {
 	char buf[CTL_TEXT_MAX + 32];
 };
 
+/*
+ * Silent, and nobody has said more about it: the parent's own line about a
+ * process that is down tells why.
+ */
 static bool
-unanswered(const struct query *q)
+unanswered(const struct answer *a, size_t i)
 {
-	return q->code != EX_DONE;
+	const struct query *q = &a->queries[i];
+	const struct ctl_warning *w;
+	size_t k;
+
+	if (q->code == EX_DONE)
+		return false;
+	for (k = 0; (w = answer_row(a, ROW_WARNING, k)) != NULL; k++)
+		if (strcmp(w->object, answer_who(q->req.what)) == 0)
+			return false;
+	return true;
 }
 
 size_t
@@ -22,7 +35,7 @@ warnings_count(const struct answer *a)
 	size_t i, n = a->rows[ROW_WARNING].n;
 
 	for (i = 0; i < a->nqueries; i++)
-		n += unanswered(&a->queries[i]);
+		n += unanswered(a, i);
 	return n;
 }
 
@@ -35,14 +48,12 @@ warning_line(const struct answer *a, size_t i, struct line *l)
 	size_t k;
 
 	for (k = 0; k < a->nqueries; k++) {
-		q = &a->queries[k];
-		if (!unanswered(q) || i-- > 0)
+		if (!unanswered(a, k) || i-- > 0)
 			continue;
-		l->object = "process";
-		snprintf(l->buf, sizeof(l->buf), "%s does not answer: %s",
-		    answer_who(q->req.what),
-		    q->text[0] != '\0' ? q->text : "no reason given");
-		l->text = l->buf;
+		q = &a->queries[k];
+		l->object = answer_who(q->req.what);
+		answer_why(q, l->buf, sizeof(l->buf));
+		l->text = l->buf + strlen(l->object) + 1;
 		l->hint = "hactl show process";
 		return true;
 	}
@@ -75,7 +86,7 @@ warnings_text(FILE *fp, const struct answer *a)
 	for (i = 0; warning_line(a, i, &l); i++) {
 		fprintf(fp, "  %s%*s  %s", l.object,
 		    (int)(width - out_width(l.object)), "", l.text);
-		if (l.hint[0] != '\0')
+		if (l.hint[0] != '\0' && strstr(l.text, l.hint) == NULL)
 			fprintf(fp, "   (%s)", l.hint);
 		putc('\n', fp);
 	}

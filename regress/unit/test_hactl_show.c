@@ -286,7 +286,8 @@ summary_unanswered(void **state)
 	p->seen_us = 12000000;
 	ask(&a, CTL_SHOW_VRRP);
 	a.queries[1].code = EX_NODAEMON;
-	strcpy(a.queries[1].text, "it is started again in 4s");
+	strcpy(a.queries[1].text,
+	    "vrrpd is not running; hactl show process says why");
 	put_sync(&a);
 	put_nat(&a);
 	expect(summary_text, &a,
@@ -299,8 +300,32 @@ summary_unanswered(void **state)
 	    "4.0s ago)\n"
 	    "conntrack 48,211 of 2,000,000 (2%)   0 dropped\n"
 	    "warnings  1\n"
-	    "  process  vrrpd does not answer: it is started again in 4s   "
-	    "(hactl show process)\n");
+	    "  vrrpd    is not running; hactl show process says why\n");
+}
+
+/* Nor twice: the parent's line says why, hactl's only that. */
+static void
+warnings_unanswered(void **state)
+{
+	struct answer a = {.nqueries = 0};
+
+	(void)state;
+	ask(&a, CTL_SHOW_VRRP);
+	a.queries[0].code = EX_LATE;
+	strcpy(a.queries[0].text, "gave up waiting after 5s");
+	expect(warnings_text, &a,
+	    "warnings  1\n"
+	    "  vrrpd    does not answer: gave up waiting after 5s   (hactl "
+	    "show process)\n");
+	ask(&a, CTL_SHOW_VRRP);
+	a.queries[0].code = EX_FAILED;
+	strcpy(a.queries[0].text, "vrrpd is not running");
+	warn(&a, "vrrpd", "not running (killed by signal 9)",
+	    "hactl show process");
+	expect(warnings_text, &a,
+	    "warnings  1\n"
+	    "  vrrpd    not running (killed by signal 9)   (hactl show "
+	    "process)\n");
 }
 
 static void
@@ -605,6 +630,7 @@ main(void)
 	    cmocka_unit_test(summary_calm),
 	    cmocka_unit_test(summary_warnings),
 	    cmocka_unit_test(summary_unanswered),
+	    cmocka_unit_test(warnings_unanswered),
 	    cmocka_unit_test(vrrp_blocks),
 	    cmocka_unit_test(vrrp_released),
 	    cmocka_unit_test(sync_view),
