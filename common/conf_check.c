@@ -351,7 +351,7 @@ check_ha(struct conf_reader *r)
 
 	if ((y = ynode_get(ha, "networks")) != NULL && y->type == Y_LIST) {
 		STAILQ_FOREACH (kid, &y->kids, entry) {
-			if (kid->bad ||
+			if (kid->bad || kid->type != Y_SCALAR ||
 			    (n = conf_net_find(r->conf, kid->text)) == -1)
 				continue;
 			if (conf_absent("networks.*", r->nets[n], "vip"))
