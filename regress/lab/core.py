@@ -223,8 +223,8 @@ class Network:
         dice = f"numgen random mod 100 < {int(percent)} counter drop"
         chain = f"add rule bridge lab {self.name} "
         if cable is None:
-            self.lab.switch_nft(
-                f"{chain} meta ibrname {self.bridge} {dice}")
+            for each in self.cables:
+                self.lab.switch_nft(f"{chain} iifname {each.port} {dice}")
             return
         self.lab.switch_nft(f"{chain} iifname {cable.port} {dice}")
         self.lab.switch_nft(f"{chain} oifname {cable.port} {dice}")

@@ -1,0 +1,184 @@
+"""Reload while flows run: a forward and a network come and go, and nothing
+else moves - no advertisement missed, no flow lost, no other object touched.
+"""
+import re
+import signal
+import time
+
+import pytest
+
+import lab
+
+FLOWS = 100
+ADVERTISE_S = 0.1
+# A port nothing is sent to: the listeners below must see the change alone.
+FORWARD = """\
+  forward:
+    - { name: web, on: net2, port: tcp/8080, to: "172.23.0.20:80" }
+"""
+NETWORK = """\
+  net3:
+    interface: eth3
+    address: { nat1: 172.26.0.10/16, nat2: 172.26.0.11/16 }
+    vip: 172.26.0.100
+    vrid: 30
+"""
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with lab.NatPair(advertise=f"{ADVERTISE_S * 1000:.0f}ms",
+                     preempt="never") as pair:
+        net3 = pair.lab.network("net3")
+        for i, gw in enumerate(pair.gateways):
+            gw.connect(net3, "eth3", f"172.26.0.{10 + i}/16")
+        pair.start()
+        pair.talkers = lab.Talkers(pair.client1, pair.client2, pair.outside,
+                                   FLOWS)
+        yield pair
+
+
+class Watch:
+    """Listeners on the master's kernel and on the wire."""
+
+    def __init__(self, pair):
+        self.pair = pair
+        gw = pair.gateways[0]
+        self.nft = gw.start(["nft", "monitor"], "nft-monitor")
+        self.ip = gw.start(["ip", "monitor", "address", "link", "route",
+                            "rule"], "ip-monitor")
+        self.wire = pair.lab.switch.start(
+            ["tcpdump", "-i", "nat1.eth0", "-n", "-tt", "-l", "proto", "112"],
+            "tcpdump")
+        lab.wait_for("tcpdump: an advertisement",
+                     lambda: self.wire.log().count("VRRPv3") > 2, 5)
+        lab.wait_for("ip monitor: a refresh",
+                     lambda: "172.23.0.100" in self.ip.log(), 5)
+        for proc in (self.nft, self.ip, self.wire):
+            proc.from_here = len(proc.log())
+
+    def text(self, proc):
+        return proc.log()[proc.from_here:]
+
+    def stop(self):
+        for proc in (self.nft, self.ip, self.wire):
+            proc.stop()
+            proc.log_path.unlink()
+
+
+def longest_silence(text):
+    """Between two advertisements of the master, in seconds."""
+    times = [float(line.split()[0]) for line in text.splitlines()
+             if "VRRPv3" in line]
+    assert len(times) > 3
+    return max(b - a for a, b in zip(times, times[1:]))
+
+
+def edit(pair, text):
+    pair.gateways[0].site.write_text(text)
+
+
+def reload(pair):
+    """Standby first, as an administrator would."""
+    for gw in reversed(pair.gateways):
+        gw.hactl("reload")
+    hashes = {gw.show("summary")["node"]["config"] for gw in pair.gateways}
+    assert len(hashes) == 1
+
+
+@pytest.fixture
+def watched(pair):
+    """The pair under watch; the checks that hold for any reload."""
+    nat1, nat2 = pair.gateways
+    assert nat1.is_master()
+    before = [gw.show("vrrp")["vrrp"]["transitions"] for gw in
+              pair.gateways]
+    pids = [gw.hagw_pids() for gw in pair.gateways]
+    pair.talkers.mark()
+    watch = Watch(pair)
+    yield watch
+    time.sleep(0.5)
+    wire, ip = watch.text(watch.wire), watch.text(watch.ip)
+    watch.stop()
+    flows = pair.talkers.settle()
+    assert flows["lost"] == 0, flows
+    assert flows["longest_gap_ms"] < 150, flows
+    assert longest_silence(wire) < 1.7 * ADVERTISE_S
+    assert "prio 0" not in wire
+    assert nat1.is_master()
+    assert before == [gw.show("vrrp")["vrrp"]["transitions"]
+                      for gw in pair.gateways]
+    assert pids == [gw.hagw_pids() for gw in pair.gateways]
+    for line in ip.splitlines():
+        if line.startswith("Deleted"):
+            assert "172.26." in line, line
+
+
+def nft_changes(watch):
+    """Lines of nft monitor that change something."""
+    return [line for line in watch.text(watch.nft).splitlines()
+            if re.match(r"(add|delete|replace|insert|destroy) ", line)]
+
+
+def test_reload_of_the_same_file(pair, watched):
+    reload(pair)
+    time.sleep(0.5)
+    assert nft_changes(watched) == []
+    assert "Deleted" not in watched.text(watched.ip)
+
+
+def test_a_forward_comes_and_goes(pair, watched):
+    text = pair.gateways[0].site.read_text()
+    edit(pair, text + FORWARD)
+    reload(pair)
+    assert "8080" in pair.gateways[0].run(
+        ["nft", "list", "table", "inet", "hagw"]).stdout
+    rules = pair.gateways[0].show("nat")["rules"]
+    assert {rule["name"] for rule in rules} == {"out", "web"}
+    edit(pair, text)
+    reload(pair)
+    assert "8080" not in pair.gateways[0].run(
+        ["nft", "list", "table", "inet", "hagw"]).stdout
+    lab.wait_for("nft monitor: the end", lambda: any(
+        "delete" in line for line in nft_changes(watched)), 3)
+    touched = nft_changes(watched)
+    assert any("8080" in line for line in touched), touched
+    for line in touched:
+        assert not re.match(r"\w+ table", line), line
+        assert "172.24.0.100" not in line or "8080" in line, line
+
+
+def test_a_network_comes_and_goes(pair, watched):
+    """Its address joins the group; those that are there stay."""
+    nat1, _ = pair.gateways
+    text = nat1.site.read_text()
+    assert "networks: [net1, net2]" in text
+    edit(pair, text.replace("networks: [net1, net2]",
+                            "networks: [net1, net2, net3]")
+         .replace("  sync:  ", NETWORK + "  sync:  ", 1))
+    reload(pair)
+    lab.wait_for("the new address", lambda: "172.26.0.100" in
+                 nat1.addresses(), 5)
+    names = {n["network"] for n in nat1.show("vrrp")["networks"]}
+    assert names == {"net1", "net2", "net3"}
+    time.sleep(1)
+    assert "172.26.0.100" not in pair.gateways[1].addresses()
+    edit(pair, text)
+    reload(pair)
+    lab.wait_for("no address", lambda: "172.26.0.100" not in
+                 nat1.addresses(), 5)
+    assert nat1.is_master()
+
+
+def test_reload_by_signal(pair, watched):
+    nat1, _ = pair.gateways
+    before = nat1.show("summary")["node"]["config"]
+    text = nat1.site.read_text()
+    edit(pair, text + FORWARD)
+    for gw in pair.gateways:
+        gw.hagwd.signal(signal.SIGHUP)
+    lab.wait_for("a new configuration", lambda:
+                 nat1.show("summary")["node"]["config"] != before, 5)
+    edit(pair, text)
+    reload(pair)
+    assert nat1.show("summary")["node"]["config"] == before
