@@ -127,7 +127,7 @@ static void
 down_restart(struct fsm *f, uint64_t now)
 {
 	f->zero = f->preempting = false;
-	f->deadline_us = f->cfg.nnets == 0 ? FSM_NEVER : now + fsm_down(f);
+	f->deadline_us = f->leaving ? FSM_NEVER : now + fsm_down(f);
 }
 
 static void
@@ -202,6 +202,19 @@ to_fault(struct fsm *f, uint64_t now, uint8_t net, struct fsm_actions *out)
 	f->deadline_us = FSM_NEVER;
 }
 
+/* Without networks there is no role to report. */
+static void
+to_nothing(struct fsm *f, uint64_t now, struct fsm_actions *out)
+{
+	struct in_addr none = {INADDR_ANY};
+
+	release_end(f, now, false, none, out);
+	forget_master(f);
+	f->role = ROLE_INIT;
+	f->since_us = now;
+	f->deadline_us = FSM_NEVER;
+}
+
 static bool
 links_are(const struct fsm *f, enum fsm_link link)
 {
@@ -244,7 +257,7 @@ static bool
 wants_preempt(const struct fsm *f, uint64_t now)
 {
 	if (f->role != ROLE_BACKUP || f->zero || !f->ready || f->released ||
-	    f->master.s_addr == INADDR_ANY)
+	    f->leaving || f->master.s_addr == INADDR_ANY)
 		return false;
 	return now < f->forced_end_us ||
 	    (f->cfg.preempt && f->master_priority < f->cfg.priority);
@@ -330,7 +343,8 @@ ev_start(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 {
 	const struct imsg_vrrp_resume *r = &ev->resume;
 
-	if (r->role != ROLE_MASTER && r->role != ROLE_BACKUP) {
+	if (f->cfg.nnets == 0 ||
+	    (r->role != ROLE_MASTER && r->role != ROLE_BACKUP)) {
 		f->since_us = now;
 		links_check(f, now, out);
 		return;
@@ -411,6 +425,8 @@ backup_zero(struct fsm *f, uint64_t now, const struct fsm_event *ev)
 	f->master = ev->src;
 	f->heard_us = now;
 	f->zero = true;
+	if (f->leaving)
+		return;
 	f->deadline_us = earlier(f->deadline_us,
 	    now + fsm_skew_us(f->cfg.priority, f->master_interval_us));
 }
@@ -559,6 +575,7 @@ ev_release(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 		f->release_us = now;
 	f->releasing = (enum vrrp_release)ev->release.kind;
 	f->hold_end_us = now + ev->release.hold_us;
+	f->leaving = f->releasing == RELEASE_SHUTDOWN;
 	master_round(f, now, out);
 	act(out, ACT_LEASE);
 }
@@ -607,22 +624,20 @@ ev_reconf(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 {
 	bool other = ev->cfg.interval_us != f->cfg.interval_us ||
 	    ev->cfg.priority != f->cfg.priority;
-	bool first = f->cfg.nnets == 0;
 
 	reconf_links(f, ev);
 	if (ev->cfg.preempt_after_us != f->cfg.preempt_after_us)
 		f->due_us = f->ask_us = FSM_NEVER;
 	f->cfg = ev->cfg;
-	if (f->role == ROLE_MASTER && f->cfg.nnets == 0) {
-		to_backup(f, now, WHY_NO_NETWORKS, out);
+	if (f->cfg.nnets == 0) {
+		to_nothing(f, now, out);
 	} else if (f->role == ROLE_MASTER && other) {
 		master_round(f, now, out);
 		act(out, ACT_LEASE);
 	} else if (f->role != ROLE_MASTER && f->heard_us == 0) {
 		f->master_interval_us = f->cfg.interval_us;
 	}
-	if (f->role == ROLE_BACKUP &&
-	    (first || f->cfg.nnets == 0 || (other && f->heard_us == 0)))
+	if (f->role == ROLE_BACKUP && other && f->heard_us == 0)
 		down_restart(f, now);
 	links_check(f, now, out);
 }

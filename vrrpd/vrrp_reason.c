@@ -111,7 +111,6 @@ vrrp_reason(const struct vrrp_group *g, const struct fsm_action *a,
 	    [WHY_NO_SUCCESSOR] = {NULL, "shutting down, nobody took over"},
 	    [WHY_LATE] = {why_late, NULL},
 	    [WHY_REVOKED] = {NULL, "the lease on the addresses ran out"},
-	    [WHY_NO_NETWORKS] = {NULL, "no network is left in the group"},
 	};
 
 	if (whys[a->why].fn != NULL)

@@ -135,7 +135,6 @@ enum fsm_why {
 	WHY_NO_SUCCESSOR, /* release */
 	WHY_LATE, /* us */
 	WHY_REVOKED,
-	WHY_NO_NETWORKS,
 	WHY_MAX
 };
 
@@ -187,6 +186,7 @@ struct fsm {
 
 	/* giving up, as MASTER */
 	enum vrrp_release releasing; /* 0: not */
+	bool leaving; /* for good: no timer brings it back */
 	uint64_t release_us;
 	uint64_t hold_end_us;
 

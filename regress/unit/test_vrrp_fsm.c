@@ -829,6 +829,31 @@ shutdown_without_successor(void **state)
 	assert_null(find(ACT_SEND));
 }
 
+/* The parent is stopping: nothing makes this node MASTER again. */
+static void
+shutdown_is_for_good(void **state)
+{
+	(void)state;
+	master(SEC);
+	ready(true, false, false);
+	release(RELEASE_SHUTDOWN, 0);
+	assert_int_equal(fsm_next(&f), now);
+	event(FSM_TIMER);
+	assert_state(ROLE_BACKUP, WHY_NO_SUCCESSOR);
+	assert_int_equal(fsm_next(&f), FSM_NEVER);
+	advert(LOWER);
+	advert(0);
+	event(FSM_RX);
+	event(FSM_PREEMPT);
+	assert_quiet();
+	assert_int_equal(fsm_next(&f), FSM_NEVER);
+	master(SEC);
+	release(RELEASE_SHUTDOWN, SEC);
+	advert(LOWER);
+	assert_state(ROLE_BACKUP, WHY_SUCCESSOR);
+	assert_int_equal(fsm_next(&f), FSM_NEVER);
+}
+
 static void
 release_ignores_priority_0(void **state)
 {
@@ -1140,10 +1165,14 @@ reload_removes_network(void **state)
 	master(SEC);
 	cfg.nnets = 0;
 	reconf(&cfg, -1, -1, -1);
-	assert_state(ROLE_BACKUP, WHY_NO_NETWORKS);
+	assert_quiet();
+	assert_int_equal(f.role, ROLE_INIT);
 	assert_int_equal(fsm_next(&f), FSM_NEVER);
 	cfg.nnets = 1;
 	reconf(&cfg, -1, -1, -1);
+	assert_quiet();
+	links(0, true);
+	assert_state(ROLE_BACKUP, WHY_STARTED);
 	assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, SEC));
 }
 
@@ -1522,6 +1551,7 @@ main(void)
 	    cmocka_unit_test(handover_done_is_not_released),
 	    cmocka_unit_test(release_failed),
 	    cmocka_unit_test(shutdown_without_successor),
+	    cmocka_unit_test(shutdown_is_for_good),
 	    cmocka_unit_test(release_ignores_priority_0),
 	    cmocka_unit_test(release_of_a_backup),
 	    cmocka_unit_test(shutdown_during_failover),
