@@ -108,6 +108,8 @@ msg_begin(struct nat_batch *b, uint16_t type, uint16_t flags, uint8_t set,
 		b->cap = b->cap * 2 + 2 * MSG_ROOM;
 		if ((p = realloc(b->data, b->cap)) == NULL)
 			fatal("nftables batch of %zu bytes", b->cap);
+		/* libmnl leaves what lies between attributes as it is */
+		memset(p + b->len, 0, b->cap - b->len);
 		b->data = p;
 	}
 	if (b->nlabels == b->lcap) {

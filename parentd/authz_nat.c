@@ -114,6 +114,8 @@ rule_of(const struct attr_list *l, uint16_t type)
 {
 	size_t i;
 
+	if (l->array)
+		return &l->rules[0];
 	for (i = 0; i < l->n; i++)
 		if (l->rules[i].type == type)
 			return &l->rules[i];

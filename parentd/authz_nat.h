@@ -33,10 +33,11 @@ struct attr_list {
 	const char *name;
 	const struct attr_rule *rules; /* at most 32 */
 	size_t n;
+	bool array; /* each is like the first rule, whatever its number */
 };
-#define LIST(name, rules)                  \
-	{                                  \
-		name, rules, nitems(rules) \
+#define LIST(name, rules)                         \
+	{                                         \
+		name, rules, nitems(rules), false \
 	}
 
 struct walk_bytes {

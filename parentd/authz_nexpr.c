@@ -163,7 +163,7 @@ static const struct expr_rule {
     {LIST("nat", nat_attrs), expr_nat, false},
     {LIST("reject", reject_attrs), expr_reject, false},
     {LIST("fib", fib_attrs), expr_fib, false},
-    {{"notrack", NULL, 0}, NULL, false},
+    {{"notrack", NULL, 0, false}, NULL, false},
     {LIST("counter", counter_attrs), NULL, true},
 };
 

@@ -266,10 +266,16 @@ on_elem(struct walk *w, const struct attr *a)
 	return w->deleting ? 0 : w->set->elem(w);
 }
 
+/* libnftnl numbers the elements of a message from 1. */
 static const struct attr_rule elems_attrs[] = {
     {NFTA_LIST_ELEM, K_NEST, REPEATED, 0, "element", on_elem},
 };
-static const struct attr_list elems_list = LIST("elements", elems_attrs);
+static const struct attr_list elems_list = {
+    .name = "an array of elements",
+    .rules = elems_attrs,
+    .n = nitems(elems_attrs),
+    .array = true,
+};
 
 /* The set's name has to come first, or its elements mean nothing. */
 int

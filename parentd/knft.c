@@ -34,9 +34,15 @@ knft_answer(void *arg, uint32_t seq, int error)
 	res->seq = seq;
 }
 
+/*
+ * Kept open: closing one waits until the kernel has freed what the last
+ * batch removed, some milliseconds in which the parent would stand still.
+ */
+static struct nlsock knft_nl = {.fd = -1};
+
 /* A batch is one datagram however long it is. */
 static int
-knft_room(const struct nlsock *nl, size_t len)
+knft_room(size_t len)
 {
 	int sndbuf;
 
@@ -46,26 +52,25 @@ knft_room(const struct nlsock *nl, size_t len)
 	}
 	sndbuf = (int)len + KNFT_SNDBUF_MORE;
 	return setsockopt(
-	    nl->fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
+	    knft_nl.fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
 }
 
 int
 knft_batch(const void *msgs, size_t len, struct knft_result *res)
 {
-	struct nlsock nl;
-
 	memset(res, 0, sizeof(*res));
-	if (nl_open(&nl, NETLINK_NETFILTER, KNFT_RCVBUF) == -1) {
+	if (knft_nl.fd == -1 &&
+	    nl_open(&knft_nl, NETLINK_NETFILTER, KNFT_RCVBUF) == -1) {
 		res->error = errno;
 		return -1;
 	}
-	if (knft_room(&nl, len) == -1 ||
-	    nl_batch(&nl, msgs, len, 0, knft_answer, res) == -1) {
+	if (knft_room(len) == -1 ||
+	    nl_batch(&knft_nl, msgs, len, 0, knft_answer, res) == -1) {
 		/* the answers did not fit: it failed, more is not known */
 		if (res->error == 0)
 			res->error = errno;
+		nl_close(&knft_nl); /* with what is left in it */
 	}
-	nl_close(&nl);
 	return res->error == 0 ? 0 : -1;
 }
 
