@@ -530,6 +530,7 @@ answer_json(const struct answer *a, const char *command)
 			    o, types[row].key, json_rows(a, row));
 	if (a->text != NULL)
 		json_object_set_new(o, "text", json_string(a->text));
-	json_object_set_new(o, "unanswered", json_unanswered(a));
+	if (a->nqueries > 1)
+		json_object_set_new(o, "unanswered", json_unanswered(a));
 	return o;
 }

@@ -51,7 +51,9 @@ block_timers(FILE *fp, const struct ctl_vrrp *v)
 
 	fprintf(fp, "  priority      %" PRIu32 " (configured %" PRIu32 ")%s\n",
 	    v->priority, v->configured,
-	    v->ready ? "" : "   not ready: does not hold every flow yet");
+	    v->ready || v->role == ROLE_MASTER
+		? ""
+		: "   not ready: does not hold every flow yet");
 	fprintf(fp, "  advertise     %s    master-down %s    preempt ",
 	    fmt_duration(adv, v->advertise_us), timer(down, v->down_us));
 	if (v->preempt)
@@ -121,8 +123,9 @@ block(FILE *fp, const struct ctl_vrrp *v, const struct ctl_vrrp_net *n)
 	block_peer(fp, n);
 	fprintf(fp, "  transitions   %" PRIu32 "%s%s\n", v->transitions,
 	    v->last[0] != '\0' ? "    last: " : "", v->last);
-	fprintf(fp, "  announced     %s by %s gratuitous ARPs\n",
-	    addr_str4(vip, n->vip), fmt_count(buf, n->announces));
+	fprintf(fp, "  announced     %s by gratuitous ARP, %s time%s\n",
+	    addr_str4(vip, n->vip), fmt_count(buf, n->announces),
+	    n->announces == 1 ? "" : "s");
 	block_errors(fp, n);
 	if (n->cksum_plain > 0 && n->cksum_pseudo > 0)
 		fprintf(fp,

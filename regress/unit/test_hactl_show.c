@@ -346,7 +346,7 @@ vrrp_blocks(void **state)
 	    "  last heard    192.168.255.22: priority 0, 0.4s ago\n"
 	    "  transitions   3    last: BACKUP -> MASTER, \"peer fw-2 "
 	    "released\"\n"
-	    "  announced     192.168.255.250 by 17 gratuitous ARPs\n"
+	    "  announced     192.168.255.250 by gratuitous ARP, 17 times\n"
 	    "  errors        none\n"
 	    "\n"
 	    "inside  vrid 11  VRRPv3  multicast  MASTER since 2026-11-08 "
@@ -359,7 +359,7 @@ vrrp_blocks(void **state)
 	    "  last heard    nobody\n"
 	    "  transitions   3    last: BACKUP -> MASTER, \"peer fw-2 "
 	    "released\"\n"
-	    "  announced     10.0.0.3 by 0 gratuitous ARPs\n"
+	    "  announced     10.0.0.3 by gratuitous ARP, 0 times\n"
 	    "  errors        ttl 4   checksum 1,200\n");
 }
 
@@ -394,7 +394,7 @@ vrrp_released(void **state)
 	    "0)\n"
 	    "  last heard    nobody\n"
 	    "  transitions   0\n"
-	    "  announced     0.0.0.0 by 0 gratuitous ARPs\n"
+	    "  announced     0.0.0.0 by gratuitous ARP, 0 times\n"
 	    "  errors        none\n"
 	    "  released      by hactl failover: does not preempt until hactl "
 	    "failback\n"
