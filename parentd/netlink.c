@@ -25,6 +25,7 @@ struct nl_answers {
 
 struct nl_dumping {
 	uint32_t seq;
+	bool single; /* one object was asked for, not a dump */
 	bool done;
 	bool interrupted;
 	int (*cb)(void *, const struct nlmsghdr *);
@@ -199,8 +200,8 @@ nl_dump_one(struct nl_dumping *d, const struct nlmsghdr *nlh)
 	case NLMSG_NOOP:
 		return 0;
 	}
-	if ((nlh->nlmsg_flags & NLM_F_MULTI) == 0)
-		d->done = true; /* the one object asked for */
+	if (d->single)
+		d->done = true; /* conntrack sets NLM_F_MULTI even so */
 	return d->cb(d->arg, nlh);
 }
 
@@ -234,6 +235,7 @@ nl_dump(struct nlsock *nl, const void *msg, size_t len,
 		char buf[NL_REQUEST_MAX];
 	} req;
 	struct nl_dumping d;
+	bool single;
 	int tries;
 
 	if (len > sizeof(req)) {
@@ -241,9 +243,11 @@ nl_dump(struct nlsock *nl, const void *msg, size_t len,
 		return -1;
 	}
 	memcpy(&req, msg, len);
+	single = (req.nlh.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP;
 	for (tries = 0; tries < NL_DUMP_TRIES; tries++) {
 		req.nlh.nlmsg_seq = ++nl->seq;
-		d = (struct nl_dumping){.seq = nl->seq, .cb = cb, .arg = arg};
+		d = (struct nl_dumping){
+		    .seq = nl->seq, .single = single, .cb = cb, .arg = arg};
 		if (nl_send(nl, &req, len) == -1)
 			return -1;
 		if (nl_dump_read(nl, &d) == -1)

@@ -1,0 +1,548 @@
+/* Records into the kernel and its events and dumps, against conntrack(8). */
+#include "test_kernel.h"
+
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "parentd/parentd.h"
+
+#define NAT_DONE (IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE)
+#define SEEN     (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED)
+
+static struct imsg_ct_fail fails[KCT_BATCH_MAX];
+
+static void
+put(union addr *a, int family, const char *s)
+{
+	memset(a, 0, sizeof(*a));
+	assert_int_equal(inet_pton(family, s, a), 1);
+}
+
+/* A flow without NAT: the reply mirrors it. */
+static struct ct_rec
+flow(uint8_t proto, const char *src, uint16_t sport, const char *dst,
+    uint16_t dport)
+{
+	struct ct_rec r = {
+	    .op = CT_OP_NEW,
+	    .proto = proto,
+	    .family = strchr(src, ':') != NULL ? AF_INET6 : AF_INET,
+	    .status = SEEN | NAT_DONE,
+	    .timeout_s = 1000,
+	    .fields = CTF_STATUS | CTF_TIMEOUT,
+	};
+
+	put(&r.orig.src, r.family, src);
+	put(&r.orig.dst, r.family, dst);
+	r.orig.sport = htons(sport);
+	r.orig.dport = htons(dport);
+	r.reply.src = r.orig.dst;
+	r.reply.dst = r.orig.src;
+	r.reply.sport = r.orig.dport;
+	r.reply.dport = r.orig.sport;
+	if (proto == IPPROTO_TCP) {
+		r.fields |= CTF_TCP | CTF_TCP_WIN;
+		r.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+		r.tcp_flags_orig = r.tcp_flags_reply =
+		    IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM;
+		r.wscale_orig = r.wscale_reply = 7;
+	}
+	return r;
+}
+
+static struct ct_rec
+echo(const char *src, const char *dst, uint16_t id)
+{
+	bool v6 = strchr(src, ':') != NULL;
+	struct ct_rec r = flow(v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, src, id, dst,
+	    (uint16_t)((v6 ? 128 : 8) << 8));
+
+	r.reply.sport = htons(id);
+	r.reply.dport = htons((uint16_t)((v6 ? 129 : 0) << 8));
+	return r;
+}
+
+static void
+snat(struct ct_rec *r, const char *to, uint16_t port)
+{
+	put(&r->reply.dst, r->family, to);
+	if (r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6)
+		r->reply.sport = htons(port);
+	else
+		r->reply.dport = htons(port);
+	r->status |= IPS_SRC_NAT;
+}
+
+static void
+dnat(struct ct_rec *r, const char *to, uint16_t port)
+{
+	put(&r->reply.src, r->family, to);
+	r->reply.sport = htons(port);
+	r->status |= IPS_DST_NAT;
+}
+
+static void
+apply(struct ct_rec *r, int error)
+{
+	size_t n = kct_apply(r, 1, fails);
+
+	assert_int_equal(n, error != 0);
+	if (n != 0)
+		assert_int_equal(fails[0].error, error);
+}
+
+static int
+flows(const char *options)
+{
+	return atoi(tk_out("conntrack -L %s 2>/dev/null | wc -l", options));
+}
+
+static int
+setup(void **state)
+{
+	(void)tk_setup(state);
+	if (tk_here && kct_init() == -1)
+		return -1;
+	return 0;
+}
+
+static int
+flush(void **state)
+{
+	(void)state;
+	if (tk_here) {
+		tk_run("conntrack -F >/dev/null 2>&1");
+		tk_run("conntrack -F -f ipv6 >/dev/null 2>&1");
+	}
+	return 0;
+}
+
+static void
+tcp_snat(void **state)
+{
+	struct ct_rec r;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	snat(&r, "198.51.100.1", 5555);
+	r.fields |= CTF_MARK;
+	r.mark = 0x2a;
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L -o extended 2>/dev/null"),
+	    "ESTABLISHED src=10.1.0.2 dst=192.0.2.9 sport=4000 dport=80 "
+	    "src=192.0.2.9 dst=198.51.100.1 sport=80 dport=5555 "
+	    "[ASSURED] mark=42");
+	assert_int_equal(flows("-n"), 1);
+	assert_int_equal(flows("-g"), 0);
+	tk_has(tk_out("conntrack -L -o xml 2>/dev/null"), "<timeout>999");
+}
+
+static void
+udp_dnat(void **state)
+{
+	struct ct_rec r;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_UDP, "192.0.2.9", 4000, "198.51.100.1", 53);
+	dnat(&r, "10.1.0.7", 5353);
+	r.status &= ~(unsigned int)(IPS_SEEN_REPLY | IPS_ASSURED);
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"),
+	    "src=192.0.2.9 dst=198.51.100.1 sport=4000 dport=53 [UNREPLIED] "
+	    "src=10.1.0.7 dst=192.0.2.9 sport=5353 dport=4000 mark=0");
+	assert_int_equal(flows("-g"), 1);
+	assert_int_equal(flows("-n"), 0);
+}
+
+static void
+both_ways(void **state)
+{
+	struct ct_rec r;
+
+	(void)state;
+	TK_NEED(); /* hairpin: both ends translated */
+	r = flow(IPPROTO_TCP, "10.1.0.2", 4000, "198.51.100.1", 443);
+	dnat(&r, "10.1.0.7", 8443);
+	snat(&r, "10.1.0.1", 4001);
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"),
+	    "src=10.1.0.7 dst=10.1.0.1 sport=8443 dport=4001 [ASSURED]");
+	assert_int_equal(flows("-g"), 1);
+	assert_int_equal(flows("-n"), 1);
+}
+
+static void
+icmp_id_changed(void **state)
+{
+	struct ct_rec r;
+
+	(void)state;
+	TK_NEED();
+	r = echo("10.1.0.2", "192.0.2.9", 100);
+	snat(&r, "198.51.100.1", 200);
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"),
+	    "src=10.1.0.2 dst=192.0.2.9 type=8 code=0 id=100 "
+	    "src=192.0.2.9 dst=198.51.100.1 type=0 code=0 id=200");
+	assert_int_equal(flows("-n"), 1);
+	assert_int_equal(flows("-g"), 0);
+}
+
+static void
+ipv6(void **state)
+{
+	struct ct_rec r;
+	const char *out;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_TCP, "2001:db8::2", 4000, "2001:db8:9::9", 80);
+	snat(&r, "2001:db8:5::1", 5555);
+	apply(&r, 0);
+	r = flow(IPPROTO_UDP, "2001:db8::2", 4000, "2001:db8:9::9", 53);
+	dnat(&r, "2001:db8:a::1", 5353);
+	apply(&r, 0);
+	r = echo("2001:db8::2", "2001:db8:9::9", 7);
+	apply(&r, 0);
+	out = tk_out("conntrack -L -f ipv6 2>/dev/null");
+	tk_has(out, "src=2001:db8:9::9 dst=2001:db8:5::1 sport=80 dport=5555 ");
+	tk_has(out, "src=2001:db8:a::1 dst=2001:db8::2 sport=5353 dport=4000 ");
+	tk_has(out,
+	    "type=128 code=0 id=7 src=2001:db8:9::9 "
+	    "dst=2001:db8::2 type=129 code=0 id=7");
+}
+
+static void
+update_existing(void **state)
+{
+	struct ct_rec r;
+	const char *out;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	snat(&r, "198.51.100.1", 5555);
+	r.tcp_state = TCP_CONNTRACK_SYN_SENT;
+	r.status &= ~(unsigned int)(IPS_SEEN_REPLY | IPS_ASSURED);
+	r.op = CT_OP_UPDATE; /* not there: created */
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "SYN_SENT");
+	r.op = CT_OP_NEW; /* there: updated */
+	r.status |= SEEN;
+	r.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	r.timeout_s = 2000;
+	r.fields |= CTF_MARK;
+	r.mark = 7;
+	apply(&r, 0);
+	out = tk_out("conntrack -L 2>/dev/null");
+	tk_has(out, "ESTABLISHED");
+	tk_has(out, "dport=5555 [ASSURED] mark=7");
+	/* Fewer bits than the entry has, which the kernel calls EBUSY. */
+	r.op = CT_OP_UPDATE;
+	r.status &= ~(unsigned int)(IPS_SEEN_REPLY | IPS_ASSURED);
+	r.tcp_state = TCP_CONNTRACK_FIN_WAIT;
+	r.mark = 8;
+	apply(&r, 0);
+	out = tk_out("conntrack -L 2>/dev/null");
+	tk_has(out, "FIN_WAIT");
+	tk_has(out, "[ASSURED] mark=8");
+	assert_int_equal(flows(""), 1);
+}
+
+static void
+other_translation_gives_way(void **state)
+{
+	struct ct_rec r;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	snat(&r, "198.51.100.1", 5555);
+	apply(&r, 0);
+	snat(&r, "198.51.100.1", 6666); /* same flow, used again */
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "dport=6666");
+	assert_int_equal(flows(""), 1);
+}
+
+static void
+reply_clash_is_told(void **state)
+{
+	struct ct_rec r[3];
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	snat(&r[0], "198.51.100.1", 5555);
+	r[1] = flow(IPPROTO_TCP, "10.1.0.3", 4000, "192.0.2.9", 80);
+	snat(&r[1], "198.51.100.1", 5555); /* the same address and port */
+	r[2] = flow(IPPROTO_TCP, "10.1.0.4", 4000, "192.0.2.9", 80);
+	snat(&r[2], "198.51.100.1", 5556);
+	assert_int_equal(kct_apply(r, 3, fails), 1);
+	assert_int_equal(fails[0].index, 1);
+	assert_int_equal(fails[0].error, EEXIST);
+	r[1].op = CT_OP_UPDATE;
+	apply(&r[1], EEXIST);
+	assert_int_equal(flows(""), 2);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "src=10.1.0.2");
+}
+
+static void
+timeout_only(void **state)
+{
+	struct ct_rec r;
+	const char *out;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	r.timeout_s = ct_hold_timeout(2);
+	apply(&r, 0);
+	out = tk_out("conntrack -L -o xml 2>/dev/null");
+	assert_int_equal(
+	    ct_hold_step((uint32_t)atoi(strstr(out, "<timeout>") + 9)), 2);
+	r.op = CT_OP_TIMEOUT;
+	r.timeout_s = 120;
+	r.mark = 99;
+	r.fields |= CTF_MARK;
+	apply(&r, 0);
+	tk_has(tk_out("conntrack -L -o xml 2>/dev/null"), "<timeout>119");
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "mark=0");
+	r.orig.sport = htons(4001);
+	apply(&r, ENOENT);
+}
+
+static void
+delete_by_id(void **state)
+{
+	struct ct_rec r;
+	unsigned long id;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	apply(&r, 0);
+	id =
+	    strtoul(strstr(tk_out("conntrack -L -o id 2>/dev/null"), "id=") + 3,
+		NULL, 10);
+	r.op = CT_OP_DELETE;
+	r.fields |= CTF_ID;
+	r.id = (uint32_t)id + 1;
+	apply(&r, 0); /* another entry's: left alone */
+	assert_int_equal(flows(""), 1);
+	r.id = (uint32_t)id;
+	apply(&r, 0);
+	assert_int_equal(flows(""), 0);
+	r.fields &= (uint16_t)~CTF_ID;
+	apply(&r, 0); /* gone already */
+	r.op = CT_OP_NEW;
+	apply(&r, 0);
+	r.op = CT_OP_DELETE;
+	apply(&r, 0);
+	assert_int_equal(flows(""), 0);
+}
+
+/* One flow several times in a batch: the last word counts. */
+static void
+order_within_a_batch(void **state)
+{
+	struct ct_rec r[4];
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	r[0].op = CT_OP_UPDATE; /* needs a second try */
+	r[1] = r[0];
+	r[1].op = CT_OP_DELETE;
+	assert_int_equal(kct_apply(r, 2, fails), 0);
+	assert_int_equal(flows(""), 0);
+	r[2] = r[0];
+	r[2].op = CT_OP_NEW;
+	r[2].fields |= CTF_MARK;
+	r[2].mark = 3;
+	r[3] = r[2];
+	r[3].op = CT_OP_UPDATE;
+	r[3].mark = 4;
+	assert_int_equal(kct_apply(r, 4, fails), 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "mark=4");
+}
+
+static void
+a_whole_batch(void **state)
+{
+	struct ct_rec r[KCT_BATCH_MAX];
+	size_t i;
+
+	(void)state;
+	TK_NEED();
+	for (i = 0; i < KCT_BATCH_MAX; i++) {
+		r[i] = flow(IPPROTO_TCP, "2001:db8::2", (uint16_t)(1000 + i),
+		    "2001:db8:9::9", 80);
+		snat(&r[i], "2001:db8:5::1", (uint16_t)(3000 + i));
+		r[i].fields |= CTF_MARK;
+		r[i].zone = 5;
+	}
+	assert_int_equal(kct_apply(r, KCT_BATCH_MAX, fails), 0);
+	assert_int_equal(flows("-f ipv6 -w 5"), KCT_BATCH_MAX);
+	assert_int_equal(kct_apply(r, KCT_BATCH_MAX, fails), 0);
+	for (i = 0; i < KCT_BATCH_MAX; i++) {
+		r[i].op = CT_OP_UPDATE;
+		r[i].status &= ~(unsigned int)IPS_ASSURED;
+	}
+	assert_int_equal(kct_apply(r, KCT_BATCH_MAX, fails), 0);
+	for (i = 0; i < KCT_BATCH_MAX; i++) {
+		r[i].op = CT_OP_DELETE;
+		if (i % 2 == 0)
+			r[i].op = 0; /* no such operation: nothing done */
+	}
+	assert_int_equal(kct_apply(r, KCT_BATCH_MAX, fails), 0);
+	assert_int_equal(flows("-f ipv6 -w 5"), KCT_BATCH_MAX / 2);
+}
+
+static void
+refused_by_the_kernel(void **state)
+{
+	struct ct_rec r[2];
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	r[0].fields &= (uint16_t)~CTF_TIMEOUT; /* mandatory at create */
+	r[1] = flow(IPPROTO_UDP, "10.1.0.2", 4001, "192.0.2.9", 53);
+	assert_int_equal(kct_apply(r, 2, fails), 1);
+	assert_int_equal(fails[0].index, 0);
+	assert_int_equal(fails[0].error, EINVAL);
+	assert_int_equal(flows(""), 1);
+}
+
+static int
+messages(int fd, uint16_t *type)
+{
+	union {
+		struct nlmsghdr nlh;
+		char buf[65536];
+	} in;
+	const struct nlmsghdr *nlh;
+	ssize_t n;
+	int count = 0, len;
+
+	tk_msleep(20);
+	while ((n = recv(fd, &in, sizeof(in), 0)) > 0)
+		for (nlh = &in.nlh, len = (int)n; mnl_nlmsg_ok(nlh, len);
+		     nlh = mnl_nlmsg_next(nlh, &len)) {
+			count += nlh->nlmsg_type != NLMSG_DONE;
+			*type = nlh->nlmsg_type & 0xff;
+		}
+	assert_int_equal(errno, EAGAIN);
+	return count;
+}
+
+static void
+events_of_others_only(void **state)
+{
+	struct ct_rec r;
+	uint16_t type;
+	int fd, off = 0;
+
+	(void)state;
+	TK_NEED();
+	fd = kct_event_socket(1 << 20, kct_portid());
+	assert_true(fd != -1);
+	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	apply(&r, 0);
+	r.timeout_s = 50;
+	apply(&r, 0);
+	r.op = CT_OP_DELETE;
+	apply(&r, 0);
+	assert_int_equal(messages(fd, &type), 0);
+	tk_run("conntrack -I -s 10.1.0.9 -d 10.2.0.9 -p udp --sport 9 "
+	       "--dport 9 -t 60 >/dev/null 2>&1");
+	assert_int_equal(messages(fd, &type), 1);
+	assert_int_equal(type, IPCTNL_MSG_CT_NEW);
+	r = flow(IPPROTO_UDP, "10.1.0.9", 9, "10.2.0.9", 9);
+	apply(&r, 0);
+	assert_int_equal(messages(fd, &type), 0);
+	tk_run("conntrack -D -p udp --sport 9 >/dev/null 2>&1");
+	assert_int_equal(messages(fd, &type), 1);
+	assert_int_equal(type, IPCTNL_MSG_CT_DELETE);
+	assert_int_equal(
+	    setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &off, sizeof(off)),
+	    -1);
+	assert_int_equal(errno, EPERM);
+	close(fd);
+}
+
+static void
+no_one_to_ignore(void **state)
+{
+	struct ct_rec r;
+	uint16_t type;
+	int fd;
+
+	(void)state;
+	TK_NEED(); /* the counter-proof of the filter above */
+	fd = kct_event_socket(1 << 20, kct_portid() + 1);
+	assert_true(fd != -1);
+	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	apply(&r, 0);
+	assert_int_equal(messages(fd, &type), 1);
+	close(fd);
+}
+
+static void
+dump_of_each_family(void **state)
+{
+	struct ct_rec r[3];
+	uint16_t type;
+	int fd;
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	r[1] = flow(IPPROTO_UDP, "10.1.0.2", 4001, "192.0.2.9", 53);
+	r[2] = flow(IPPROTO_UDP, "2001:db8::1", 1, "2001:db8::2", 53);
+	assert_int_equal(kct_apply(r, 3, fails), 0);
+	fd = kct_dump_socket(AF_UNSPEC);
+	assert_int_equal(messages(fd, &type), 3);
+	assert_int_equal(type, NLMSG_DONE);
+	close(fd);
+	fd = kct_dump_socket(AF_INET);
+	assert_int_equal(messages(fd, &type), 2);
+	close(fd);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, flush)
+	const struct CMUnitTest tests[] = {
+	    T(tcp_snat),
+	    T(udp_dnat),
+	    T(both_ways),
+	    T(icmp_id_changed),
+	    T(ipv6),
+	    T(update_existing),
+	    T(other_translation_gives_way),
+	    T(reply_clash_is_told),
+	    T(timeout_only),
+	    T(delete_by_id),
+	    T(order_within_a_batch),
+	    T(a_whole_batch),
+	    T(refused_by_the_kernel),
+	    T(events_of_others_only),
+	    T(no_one_to_ignore),
+	    T(dump_of_each_family),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
