@@ -64,6 +64,18 @@ child_path(char *path, size_t sz, enum proc_id id)
 	    path, sz, "%s/../libexec/hagw/%s", dirname(self), proc_name(id));
 }
 
+void
+child_check_programs(void)
+{
+	char path[PATH_MAX];
+
+	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++) {
+		child_path(path, sizeof(path), (enum proc_id)id);
+		if (access(path, X_OK) == -1)
+			fatal("%s (the installation is incomplete)", path);
+	}
+}
+
 /* Between fork and exec: only what is safe there. */
 static void
 child_exec(const char *path, const char *name, int fd)

@@ -74,6 +74,7 @@ struct daemon {
 extern struct daemon hagwd;
 
 /* child.c */
+void child_check_programs(void); /* ends the start when one is missing */
 void child_start_all(void);
 void child_stop_all(void); /* tell, wait a moment, kill */
 bool child_running(enum proc_id);

@@ -88,6 +88,10 @@ begin_barrier(void)
 {
 	struct imsg_ct_count count = {0};
 
+	if (!child_running(PROC_SYNC)) { /* force, or a stop */
+		release();
+		return;
+	}
 	sysctl_ct_count(&count);
 	h.flows = count.count;
 	h.step = STEP_BARRIER;
@@ -388,9 +392,12 @@ handover_role_changed(void)
 void
 handover_child_died(enum proc_id id)
 {
-	if (id == PROC_SYNC && h.step == STEP_BARRIER)
-		finish(1, "syncd died meanwhile; nothing was changed");
-	else if (id == PROC_VRRP && h.step != STEP_IDLE)
+	if (id == PROC_SYNC && h.step == STEP_BARRIER) {
+		if (h.force)
+			release();
+		else
+			finish(1, "syncd died meanwhile; nothing was changed");
+	} else if (id == PROC_VRRP && h.step != STEP_IDLE)
 		finish(1, "vrrpd died meanwhile");
 	if (id == PROC_SYNC)
 		peers_reset();

@@ -372,6 +372,7 @@ prepare(void)
 	if ((conf = load_conf(node)) == NULL)
 		exit(2);
 	check_users();
+	child_check_programs();
 	if (conf->h.sync.npaths > 0 &&
 	    conf_read_key(conf->h.sync.key_file, hagwd.key, why, sizeof(why)) ==
 		-1)
