@@ -88,6 +88,24 @@ view_ask(const struct args *args, const struct view *view, struct answer *a,
 	return view->partial ? EX_DONE : first_refusal(a, why, whysz);
 }
 
+/* Nothing to show: said in the form that was asked for. */
+static int
+failed(
+    const struct args *args, const struct view *view, int code, const char *why)
+{
+	json_t *o;
+
+	if (!args->json) {
+		fprintf(stderr, "hactl: %s\n", why);
+		return code;
+	}
+	o = out_json_new(view->command);
+	json_object_set_new(o, "code", json_integer(code));
+	json_object_set_new(o, "error", json_string(why));
+	out_json_print(stdout, o, false);
+	return code;
+}
+
 int
 view_run(const struct args *args, const struct view *view)
 {
@@ -96,9 +114,8 @@ view_run(const struct args *args, const struct view *view)
 	int code;
 
 	if ((code = view_ask(args, view, &a, why, sizeof(why))) != EX_DONE) {
-		fprintf(stderr, "hactl: %s\n", why);
 		answer_free(&a);
-		return code;
+		return failed(args, view, code, why);
 	}
 	if (a.text != NULL)
 		out_clean_text(a.text, a.textlen);
