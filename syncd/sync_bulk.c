@@ -1,0 +1,212 @@
+/*
+ * Bulks: everything this node owns, to one peer, without delaying what
+ * happens meanwhile. Live records go out as they come; the overlay corrects
+ * what the dump saw too early.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <string.h>
+
+#include "clock.h"
+#include "proc.h"
+#include "syncd.h"
+
+void
+dump_start(struct sync *s, enum dump_kind kind, int peer, uint64_t now)
+{
+	uint32_t id = s->dump.id + 1;
+
+	s->dump = (struct dump){
+	    .kind = kind, .id = id, .peer = peer, .started_us = now};
+	overlay_clear(&s->overlay);
+	/* what is on its way to the kernel is in before the dump begins */
+	apply_flush(s);
+	s->ops->dump(s->arg, id);
+}
+
+void
+dump_abort(struct sync *s)
+{
+	if (s->dump.kind == DUMP_NONE)
+		return;
+	s->dump.kind = DUMP_NONE;
+	s->dump.open = false;
+	s->ops->dump_close(s->arg);
+}
+
+void
+bulk_behind(struct sync *s, int peer)
+{
+	s->btx[peer].needed = true;
+	s->btx[peer].gap = true;
+	if (s->dump.kind == DUMP_BULK && s->dump.peer == peer)
+		dump_abort(s);
+}
+
+static bool
+due(const struct sync *s, int i, uint64_t now)
+{
+	const struct peer *p = s->peers[i];
+	const struct bulk_tx *b = &s->btx[i];
+
+	if (p == NULL || !p->up || now < b->not_before ||
+	    !(p->hb.flags & HB_STEPS_VALID) || p->hb.role == ROLE_MASTER ||
+	    ((p->hb.steps | b->steps) & STEPS_ALL) == STEPS_ALL)
+		return false;
+	if (p->tx.active && tx_waiting(&p->tx) > BULK_WINDOW)
+		return false;
+	return b->needed || !p->tx.active || now >= b->refresh_us;
+}
+
+/* The next number whose hold step no entry over there can have. */
+static uint32_t
+next_generation(const struct sync *s, int i)
+{
+	const struct wire_hb *hb = &s->peers[i]->hb;
+	uint32_t g = s->gen_max > hb->gen_max ? s->gen_max : hb->gen_max;
+	uint8_t used = hb->steps | s->btx[i].steps;
+
+	for (g++; used >> g % CT_HOLD_STEPS & 1; g++)
+		;
+	return g;
+}
+
+static void
+begin(struct sync *s, int i, uint64_t now)
+{
+	struct peer *p = s->peers[i];
+	struct bulk_tx *b = &s->btx[i];
+	uint8_t buf[ITEM_MAX];
+	size_t n;
+
+	b->generation = s->gen_max = next_generation(s, i);
+	b->steps |= (uint8_t)(1u << b->generation % CT_HOLD_STEPS);
+	b->started_us = now;
+	b->not_before = now + BULK_PAUSE_US;
+	b->refresh_us = now + BULK_AGAIN_US;
+	if (b->fresh || !p->tx.active)
+		tx_start(p);
+	b->fresh = false;
+	b->needed = false;
+	n = begin_encode(buf, b->generation, b->gap ? BEGIN_GAP : 0);
+	b->gap = false;
+	if (!tx_append(p, now, buf, n, 0))
+		return;
+	log_debug("peer %s: bulk, generation %u", p->name, b->generation);
+	dump_start(s, DUMP_BULK, i, now);
+	s->dump.generation = b->generation;
+}
+
+void
+bulk_turn(struct sync *s, uint64_t now)
+{
+	if (s->role != ROLE_MASTER ||
+	    (s->dump.kind != DUMP_NONE && s->dump.kind != DUMP_SETTLE))
+		return;
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		if (!due(s, i, now))
+			continue;
+		dump_abort(s);
+		begin(s, i, now);
+		return;
+	}
+}
+
+/* The dump record under what was said since; false: nothing to send. */
+static bool
+correct(struct sync *s, struct ct_rec *rec)
+{
+	const struct ct_rec *live = overlay_find(&s->overlay, rec);
+
+	if (live == NULL)
+		return true;
+	if (live->op != CT_OP_UPDATE)
+		return false;
+	record_merge(rec, live);
+	return true;
+}
+
+void
+bulk_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
+{
+	struct peer *p = s->peers[s->dump.peer];
+	uint8_t buf[ITEM_MAX];
+	size_t n;
+
+	if (!filter_pass(&s->filter, rec) || !filter_mature(rec) ||
+	    !correct(s, rec))
+		return;
+	rec->op = CT_OP_NEW;
+	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
+	n = record_encode(buf, ITEM_DUMP, rec);
+	if (!tx_append(p, now, buf, n, 1)) {
+		bulk_behind(s, s->dump.peer);
+		return;
+	}
+	s->dump.count++;
+	s->stats.records_out++;
+}
+
+void
+bulk_dump_done(struct sync *s, uint64_t now)
+{
+	struct peer *p = s->peers[s->dump.peer];
+	struct bulk_tx *b = &s->btx[s->dump.peer];
+	uint8_t buf[ITEM_MAX];
+	size_t n = end_encode(buf, s->dump.generation, s->dump.count);
+
+	s->dump.kind = DUMP_NONE;
+	if (!tx_append(p, now, buf, n, 0)) {
+		bulk_behind(s, s->dump.peer);
+		return;
+	}
+	p->stats.bulks_sent++;
+	p->stats.bulk_real_ns = clock_real_ns();
+	p->stats.bulk_us = now - b->started_us;
+	p->stats.bulk_records = s->dump.count;
+	log_info("peer %s: bulk of %u flows sent, generation %u", p->name,
+	    s->dump.count, s->dump.generation);
+	proc_event("bulk to %s: %u flows in %u ms", p->name, s->dump.count,
+	    (unsigned int)(p->stats.bulk_us / 1000));
+}
+
+void
+bulk_begin(struct sync *s, int peer, const struct item *it, uint64_t now)
+{
+	struct bulk_rx *b = &s->brx[peer];
+	uint8_t bit = (uint8_t)(1u << it->generation % CT_HOLD_STEPS);
+
+	/* a pass by the old generation would take the new one's for ghosts */
+	if (s->dump.kind != DUMP_SCAN)
+		dump_abort(s);
+	b->receiving = true;
+	b->generation = it->generation;
+	b->count = 0;
+	b->conflicts = 0;
+	b->started_us = now;
+	b->tainted = !s->steps_known || (s->steps & bit) != 0;
+	if (it->flags & BEGIN_GAP)
+		b->synced = false;
+	s->steps |= bit;
+	if (it->generation > s->gen_max)
+		s->gen_max = it->generation;
+	s->status_due = true;
+}
+
+void
+bulk_end(struct sync *s, int peer, const struct item *it, uint64_t now)
+{
+	struct bulk_rx *b = &s->brx[peer];
+
+	b->receiving = false;
+	if (it->generation != b->generation || it->count != b->count ||
+	    b->tainted) {
+		log_warnx("peer %s: bulk %u of %u flows is not whole (%u): "
+			  "asking for another",
+		    s->peers[peer]->name, it->generation, it->count, b->count);
+		b->synced = false;
+		return;
+	}
+	dump_abort(s);
+	dump_start(s, DUMP_SWEEP, peer, now);
+	s->dump.generation = b->generation;
+}

@@ -1,0 +1,819 @@
+/*
+ * One node: role, peers, what goes where. Pure but for the log: time, bytes,
+ * events and answers in; calls of struct sync_ops out.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+#include "syncd.h"
+
+#define DUMP_WAIT_US 5000000 /* for the parent to open one */
+
+static void
+say_all(struct sync *s, uint64_t now)
+{
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL)
+			s->peers[i]->hb_at = now;
+	s->status_due = true;
+}
+
+bool
+sync_sending(const struct sync *s)
+{
+	if (s->role != ROLE_MASTER)
+		return false;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL && s->peers[i]->tx.active)
+			return true;
+	return false;
+}
+
+/* A node without peers has nothing to wait for. */
+bool
+sync_ready(const struct sync *s)
+{
+	bool alone = true;
+
+	if (s->role == ROLE_MASTER)
+		return true;
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		const struct peer *p = s->peers[i];
+
+		if (p == NULL)
+			continue;
+		alone = false;
+		if (p->up && p->hb.role == ROLE_MASTER && s->brx[i].synced)
+			return true;
+	}
+	return alone;
+}
+
+static bool
+wants_bulk(const struct sync *s, int i, uint64_t now)
+{
+	const struct bulk_rx *b = &s->brx[i];
+
+	return s->role != ROLE_MASTER && s->peers[i]->hb.role == ROLE_MASTER &&
+	    !b->synced && !b->receiving && s->steps_known &&
+	    s->steps != STEPS_ALL && s->dump.kind == DUMP_NONE &&
+	    now >= b->retry_at;
+}
+
+/* peer_ops */
+
+static void
+op_send(struct peer *p, const uint8_t *dgram, size_t len)
+{
+	struct sync *s = p->arg;
+
+	s->ops->send(s->arg, p->node, dgram, len);
+}
+
+static void
+op_heartbeat(struct peer *p, struct wire_hb *hb)
+{
+	struct sync *s = p->arg;
+	const struct conf_head *h = &s->conf->h;
+
+	hb->role = (uint8_t)s->role;
+	hb->priority = h->nodes[h->self].priority;
+	hb->flows = s->count.count;
+	hb->gen_done = s->gen_done;
+	hb->gen_max = s->gen_max;
+	hb->steps = s->steps;
+	memcpy(hb->hash, h->hash, sizeof(hb->hash));
+	if (sync_ready(s))
+		hb->flags |= HB_READY;
+	if (wants_bulk(s, (int)p->node, s->now))
+		hb->flags |= HB_WANT_BULK;
+	if (s->steps_known && s->dump.kind != DUMP_RELEASE)
+		hb->flags |= HB_STEPS_VALID;
+}
+
+static void
+forget_master(struct sync *s, int i)
+{
+	if (!s->brx[i].synced && !s->brx[i].receiving)
+		return;
+	s->brx[i].synced = false;
+	s->brx[i].receiving = false;
+	if (s->dump.kind == DUMP_SWEEP && s->dump.peer == i)
+		dump_abort(s);
+	say_all(s, s->now);
+}
+
+static void
+op_heard(struct peer *p, const struct wire_hb *hb)
+{
+	struct sync *s = p->arg;
+	int i = (int)p->node;
+	struct bulk_tx *b = &s->btx[i];
+
+	if (hb->gen_max >= b->generation)
+		b->steps = 0;
+	if (s->role == ROLE_MASTER && (hb->flags & HB_WANT_BULK) &&
+	    !(s->dump.kind == DUMP_BULK && s->dump.peer == i))
+		b->needed = true;
+	if (hb->role != ROLE_MASTER && s->role != ROLE_MASTER)
+		forget_master(s, i);
+	/* it has given up the stream we hold; an older word says nothing */
+	if (hb->stream > p->rx.stream ||
+	    (hb->stream == p->rx.stream && !(hb->flags & HB_ACTIVE)))
+		forget_master(s, i);
+	if (s->heard_role[i] != hb->role || s->heard_flags[i] != hb->flags)
+		s->status_due = true;
+	/* a new master waits for our word before its bulk */
+	if (s->heard_role[i] != hb->role)
+		p->hb_at = s->now;
+	s->heard_role[i] = hb->role;
+	s->heard_flags[i] = hb->flags;
+}
+
+static void
+op_updown(struct peer *p)
+{
+	struct sync *s = p->arg;
+
+	s->status_due = true;
+	if (p->up)
+		p->hb_at = s->now;
+	log_info("peer %s: %s", p->name, p->up ? "up" : "down");
+	proc_event("peer %s is %s", p->name, p->up ? "up" : "down");
+}
+
+static void
+op_new_epoch(struct peer *p)
+{
+	struct sync *s = p->arg;
+	int i = (int)p->node;
+
+	s->btx[i] = (struct bulk_tx){.needed = true, .gap = true};
+	if (s->dump.peer == i &&
+	    (s->dump.kind == DUMP_BULK || s->dump.kind == DUMP_SWEEP))
+		dump_abort(s);
+	s->brx[i] = (struct bulk_rx){0};
+	s->status_due = true;
+}
+
+static void
+op_new_stream(struct peer *p)
+{
+	struct sync *s = p->arg;
+
+	forget_master(s, (int)p->node);
+	s->brx[p->node].generation = 0;
+}
+
+static void
+op_asked(struct peer *p, bool by_operator)
+{
+	struct sync *s = p->arg;
+	struct imsg_ct_handover msg = {p->node, by_operator};
+
+	log_info("peer %s: asks to take over", p->name);
+	s->ops->asked(s->arg, &msg);
+}
+
+static const struct peer_ops peer_ops = {
+    .send = op_send,
+    .heartbeat = op_heartbeat,
+    .heard = op_heard,
+    .updown = op_updown,
+    .new_epoch = op_new_epoch,
+    .new_stream = op_new_stream,
+    .asked = op_asked,
+};
+
+/* configuration and role */
+
+void
+sync_init(struct sync *s, const struct sync_ops *ops, void *arg, uint64_t now)
+{
+	memset(s, 0, sizeof(*s));
+	s->ops = ops;
+	s->arg = arg;
+	s->epoch = crypt_random();
+	s->start_us = s->now = now;
+	s->role = ROLE_INIT;
+	s->status_at = now + STATUS_US;
+}
+
+static uint64_t
+ring_slots(unsigned int npeers)
+{
+	uint64_t n = TX_TOTAL;
+
+	while (n > TX_MIN && n * npeers > TX_TOTAL)
+		n /= 2;
+	return n;
+}
+
+static uint64_t
+heartbeat_us(const struct conf *c)
+{
+	uint64_t us = c->h.ha.advertise_us;
+
+	if (us < HB_MIN_US)
+		return HB_MIN_US;
+	return us > HB_MAX_US ? HB_MAX_US : us;
+}
+
+static struct peer *
+take_peer(struct sync *s, struct peer *old[], const struct conf *c, int i)
+{
+	const char *name = c->h.nodes[i].name;
+	struct peer *p;
+
+	for (int k = 0; k < CONF_NODES_MAX; k++) {
+		if (old[k] == NULL || strcmp(old[k]->name, name) != 0 || k != i)
+			continue;
+		p = old[k];
+		old[k] = NULL;
+		return p;
+	}
+	s->btx[i] = (struct bulk_tx){.needed = true, .gap = true};
+	s->brx[i] = (struct bulk_rx){0};
+	p = peer_new(&peer_ops, s, (uint32_t)i, name,
+	    ring_slots(c->h.nnodes - 1u), s->now);
+	if (p == NULL)
+		fatal("peer %s", name);
+	crypt_init(&p->c, s->key, c->h.site, c->h.nodes[c->h.self].name, name,
+	    s->epoch);
+	return p;
+}
+
+/* The same key, site and name keep their peers, and so do their flows. */
+static bool
+same_identity(const struct sync *s, const struct conf *c, const uint8_t *key)
+{
+	const struct conf_head *o;
+
+	if (s->conf == NULL)
+		return false;
+	o = &s->conf->h;
+	return (key == NULL || memcmp(key, s->key, sizeof(s->key)) == 0) &&
+	    strcmp(o->site, c->h.site) == 0 && o->self == c->h.self &&
+	    strcmp(o->nodes[o->self].name, c->h.nodes[c->h.self].name) == 0;
+}
+
+void
+sync_configure(
+    struct sync *s, const struct conf *c, const uint8_t *key, uint64_t now)
+{
+	struct peer *old[CONF_NODES_MAX];
+	bool same = same_identity(s, c, key);
+
+	s->now = now;
+	memcpy(old, s->peers, sizeof(old));
+	memset(s->peers, 0, sizeof(s->peers));
+	dump_abort(s);
+	if (key != NULL)
+		memcpy(s->key, key, sizeof(s->key));
+	if (!same) {
+		s->epoch = crypt_random();
+		for (int i = 0; i < CONF_NODES_MAX; i++) {
+			peer_free(old[i]);
+			old[i] = NULL;
+		}
+	}
+	for (int i = 0; c->h.sync.npaths > 0 && i < c->h.nnodes; i++) {
+		if (i == c->h.self)
+			continue;
+		s->peers[i] = take_peer(s, old, c, i);
+		s->peers[i]->hb_us = heartbeat_us(c);
+	}
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		peer_free(old[i]);
+	s->conf = c;
+	filter_build(&s->filter, c);
+	/* a bulk that the switch cut off is begun again */
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->role == ROLE_MASTER && s->peers[i] != NULL)
+			s->btx[i].needed = true;
+	say_all(s, now);
+}
+
+static void
+become_master(struct sync *s)
+{
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		s->brx[i].synced = s->brx[i].receiving = false;
+		s->btx[i] = (struct bulk_tx){
+		    .needed = true, .gap = true, .fresh = true};
+		if (s->peers[i] != NULL)
+			tx_stop(s->peers[i]);
+	}
+	s->settle_due = true;
+	s->settle_at = s->now + SETTLE_AFTER_US;
+}
+
+void
+sync_role(struct sync *s, enum role role, uint64_t now)
+{
+	s->now = now;
+	if (role == s->role)
+		return;
+	if (s->role == ROLE_MASTER) {
+		/* the last of what we owned still goes out */
+		s->ops->drain(s->arg);
+		sync_flush(s, now);
+	}
+	if (role == ROLE_MASTER || s->role == ROLE_MASTER) {
+		dump_abort(s);
+		s->steps_known = false;
+	}
+	s->role = role;
+	s->role_us = now;
+	coalesce_clear(&s->pending);
+	if (role == ROLE_MASTER)
+		become_master(s);
+	say_all(s, now);
+}
+
+/* what happens here */
+
+static void
+to_peers(struct sync *s, struct ct_rec *rec)
+{
+	uint8_t buf[ITEM_MAX];
+	size_t n;
+
+	/* most likely the first thing a peer hears of it */
+	if (rec->op == CT_OP_UPDATE && (rec->fields & CTF_TCP) &&
+	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED)
+		rec->op = CT_OP_NEW;
+	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
+	if (rec->op == CT_OP_DELETE) {
+		rec->fields = 0;
+		record_mirror(rec, &rec->reply);
+	}
+	n = record_encode(buf, ITEM_LIVE, rec);
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		struct peer *p = s->peers[i];
+
+		if (p == NULL || !p->tx.active)
+			continue;
+		if (!tx_append(p, s->now, buf, n, 1)) {
+			log_warnx("peer %s: too slow, behind by a whole ring",
+			    p->name);
+			bulk_behind(s, i);
+		}
+		s->stats.records_out++;
+	}
+}
+
+static void
+flush_pending(struct sync *s)
+{
+	for (uint32_t i = 0; i < s->pending.n; i++) {
+		struct ct_rec *rec = &s->pending.recs[i];
+
+		/* noted before it is made shorter for the wire */
+		if (s->dump.kind == DUMP_BULK)
+			overlay_note(&s->overlay, rec);
+		to_peers(s, rec);
+	}
+	coalesce_clear(&s->pending);
+	if (s->dump.kind == DUMP_BULK && s->overlay.overflow)
+		bulk_behind(s, s->dump.peer);
+}
+
+void
+sync_event(struct sync *s, struct ct_rec *rec, uint64_t now)
+{
+	s->stats.events++;
+	s->now = now;
+	if (!s->sending)
+		return;
+	if (!filter_pass(&s->filter, rec) || !filter_mature(rec)) {
+		s->stats.filtered++;
+		return;
+	}
+	if (coalesce_add(&s->pending, rec))
+		return;
+	flush_pending(s);
+	coalesce_add(&s->pending, rec);
+}
+
+void
+sync_overrun(struct sync *s)
+{
+	s->stats.overruns++;
+	if (s->role != ROLE_MASTER)
+		return;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		bulk_behind(s, i);
+}
+
+/* what peers say */
+
+static bool
+takes_records(const struct sync *s)
+{
+	return s->role != ROLE_MASTER || s->now - s->role_us < GRACE_US;
+}
+
+static void
+in_record(struct sync *s, int peer, struct item *it)
+{
+	struct bulk_rx *b = &s->brx[peer];
+
+	if (it->kind == ITEM_DUMP)
+		b->count++;
+	s->peers[peer]->stats.records_in++;
+	if (!filter_pass(&s->filter, &it->rec)) {
+		s->stats.refused++;
+		return;
+	}
+	apply_sanitise(&it->rec, b->generation);
+	if (s->dump.kind == DUMP_SWEEP)
+		overlay_note(&s->overlay, &it->rec);
+	apply_record(s, peer, &it->rec);
+}
+
+static void
+in_item(struct sync *s, int peer, struct item *it)
+{
+	if (!takes_records(s) ||
+	    (s->brx[peer].generation == 0 && it->kind != ITEM_BEGIN)) {
+		s->stats.late++;
+		return;
+	}
+	switch (it->kind) {
+	case ITEM_LIVE:
+	case ITEM_DUMP:
+		in_record(s, peer, it);
+		break;
+	case ITEM_BEGIN:
+		if (s->role != ROLE_MASTER)
+			bulk_begin(s, peer, it, s->now);
+		break;
+	case ITEM_END:
+		if (s->role != ROLE_MASTER)
+			bulk_end(s, peer, it, s->now);
+		break;
+	}
+}
+
+static void
+in_items(struct sync *s, int peer, struct rd *body)
+{
+	struct item it;
+
+	for (;;) {
+		switch (item_decode(body, &it)) {
+		case ITEM_DONE:
+			return;
+		case ITEM_GOOD:
+			in_item(s, peer, &it);
+			break;
+		case ITEM_SKIP:
+			break;
+		case ITEM_BAD:
+			/* genuine but impossible: only a bulk can tell */
+			s->stats.bad[CRYPT_BAD_FORMAT]++;
+			forget_master(s, peer);
+			return;
+		}
+	}
+}
+
+void
+sync_deliver(struct sync *s, uint64_t now)
+{
+	struct rd body;
+	uint64_t seq;
+
+	s->now = now;
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		struct peer *p = s->peers[i];
+
+		while (p != NULL && apply_room(s) &&
+		    rx_next(&p->rx, &body, &seq)) {
+			in_items(s, i, &body);
+			apply_mark(s, i, p->rx.stream, seq + 1, now);
+		}
+	}
+	apply_flush(s);
+}
+
+static const char *const bad_texts[] = {
+    [CRYPT_BAD_FORMAT] = "truncated or not hagw's",
+    [CRYPT_BAD_VERSION] = "another protocol version: run the same hagw there",
+    [CRYPT_BAD_SITE] = "another site or node: compare the site files",
+    [CRYPT_BAD_KEY] = "not authentic: compare the sync keys",
+    [CRYPT_REPLAY] = "a repeated datagram",
+};
+
+static void
+bad_datagram(struct sync *s, const struct peer *p, enum crypt_res res)
+{
+	unsigned int n;
+
+	s->stats.bad[res]++;
+	if (bad_texts[res] == NULL || res == CRYPT_REPLAY ||
+	    (n = log_allowed(&s->bad_limit, s->now)) == 0)
+		return;
+	log_warnx("peer %s (%s): datagram dropped: %s", p->name,
+	    s->ops->where(s->arg, p->node), bad_texts[res]);
+}
+
+void
+sync_input(struct sync *s, uint32_t node, const uint8_t *dgram, size_t len,
+    uint64_t now)
+{
+	struct peer *p = node < CONF_NODES_MAX ? s->peers[node] : NULL;
+	enum crypt_res res;
+
+	s->now = now;
+	if (p == NULL)
+		return;
+	res = peer_input(p, now, dgram, len);
+	if (res != CRYPT_OK && res != CRYPT_UNPROVEN)
+		bad_datagram(s, p, res);
+}
+
+/* dumps */
+
+bool
+sync_dump_wanted(const struct sync *s, uint64_t now)
+{
+	const struct dump *d = &s->dump;
+
+	if (!d->open || d->ended)
+		return false;
+	switch (d->kind) {
+	case DUMP_BULK:
+		return tx_waiting(&s->peers[d->peer]->tx) < BULK_WINDOW;
+	case DUMP_SETTLE:
+		return s->apply.n == 0 && now >= d->read_us + SETTLE_PACE_US;
+	case DUMP_SCAN:
+		return true;
+	case DUMP_RELEASE:
+	case DUMP_SWEEP:
+		return s->apply.n < APPLY_INFLIGHT / 2;
+	case DUMP_NONE:
+		break;
+	}
+	return false;
+}
+
+void
+sync_dump_opened(struct sync *s)
+{
+	s->dump.open = true;
+}
+
+void
+sync_dump_read(struct sync *s, uint64_t now)
+{
+	s->dump.read_us = now;
+	overlay_turn(&s->overlay);
+}
+
+/* Entries on their way in or out are told by their events. */
+void
+sync_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
+{
+	if ((rec->status & IPS_CONFIRMED) == 0 ||
+	    (rec->status & IPS_DYING) != 0)
+		return;
+	if (s->dump.kind == DUMP_BULK)
+		bulk_dump_record(s, rec, now);
+	else if (s->dump.kind != DUMP_NONE)
+		settle_record(s, rec);
+}
+
+static void
+dump_failed(struct sync *s)
+{
+	enum dump_kind kind = s->dump.kind;
+	int peer = s->dump.peer;
+
+	log_warnx("conntrack dump: cut short, to be repeated");
+	if (kind == DUMP_BULK)
+		bulk_behind(s, peer);
+	if (kind == DUMP_SWEEP)
+		s->brx[peer].synced = false;
+	dump_abort(s);
+	s->dump_at = s->now + DUMP_RETRY_US;
+}
+
+void
+sync_dump_done(struct sync *s, bool whole, uint64_t now)
+{
+	s->now = now;
+	s->dump.open = false;
+	if (!whole) {
+		dump_failed(s);
+		return;
+	}
+	if (s->dump.kind == DUMP_BULK) {
+		flush_pending(s);
+		if (s->dump.kind == DUMP_BULK)
+			bulk_dump_done(s, now);
+		return;
+	}
+	apply_flush(s);
+	s->dump.ended = true;
+	s->dump.last_id = s->apply.last_id;
+}
+
+void
+sync_applied(struct sync *s, uint32_t id, const struct imsg_ct_fail *fails,
+    uint32_t nfail, uint64_t now)
+{
+	s->now = now;
+	apply_done(s, now, id, fails, nfail);
+	sync_deliver(s, now);
+}
+
+/* orders from the parent */
+
+void
+sync_barrier(struct sync *s, uint64_t now)
+{
+	struct barrier *b = &s->barrier;
+
+	s->ops->drain(s->arg);
+	s->now = now;
+	flush_pending(s);
+	b->on = true;
+	b->until_us = now + BARRIER_US;
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		const struct peer *p = s->peers[i];
+
+		b->streams[i] = 0;
+		if (p == NULL || !p->up || !p->tx.active)
+			continue;
+		b->streams[i] = p->tx.stream;
+		b->marks[i] = tx_mark(&p->tx);
+	}
+}
+
+/* 1: confirmed, 0: not yet, -1: never. */
+static int
+barrier_peer(const struct sync *s, int i)
+{
+	const struct peer *p = s->peers[i];
+
+	if (p == NULL || !p->tx.active || p->tx.stream != s->barrier.streams[i])
+		return -1;
+	return p->tx.base >= s->barrier.marks[i];
+}
+
+static void
+barrier_answer(struct sync *s, int node, bool ok, uint64_t unconfirmed)
+{
+	struct imsg_ct_barrier msg = {
+	    .ok = ok, .unconfirmed = unconfirmed, .node = (uint32_t)node};
+
+	if (s->peers[node] != NULL)
+		msg.flows = s->peers[node]->hb.flows;
+	s->barrier.on = false;
+	s->ops->barrier_done(s->arg, &msg);
+}
+
+static void
+barrier_turn(struct sync *s)
+{
+	uint64_t unconfirmed = 0;
+	int node = -1, worst = 1;
+
+	if (!s->barrier.on)
+		return;
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		int r;
+
+		if (s->barrier.streams[i] == 0)
+			continue;
+		r = barrier_peer(s, i);
+		if (node == -1 || r < worst)
+			node = i;
+		if (r < worst)
+			worst = r;
+		if (s->peers[i] != NULL)
+			unconfirmed += s->peers[i]->tx.unconfirmed;
+	}
+	if (node == -1)
+		barrier_answer(s, s->conf->h.self, false, s->count.count);
+	else if (worst == 1)
+		barrier_answer(s, node, true, 0);
+	else if (worst == -1 || s->now >= s->barrier.until_us)
+		barrier_answer(s, node, false, unconfirmed);
+}
+
+void
+sync_handover(struct sync *s, bool by_operator, uint64_t now)
+{
+	s->now = now;
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		struct peer *p = s->peers[i];
+
+		if (p != NULL && p->up && p->hb.role == ROLE_MASTER) {
+			peer_ask_handover(p, now, by_operator);
+			return;
+		}
+	}
+	log_warnx("handover: no peer that is up says it is MASTER");
+}
+
+/* time */
+
+static void
+send_status(struct sync *s)
+{
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		const struct peer *p = s->peers[i];
+		struct imsg_ct_status m = {.node = (uint32_t)i};
+
+		if (p == NULL)
+			continue;
+		m.up = p->up;
+		m.role = p->hb.role;
+		m.ready = p->up && (p->hb.flags & HB_READY) != 0 &&
+		    (s->role != ROLE_MASTER || p->tx.active);
+		m.self_ready = sync_ready(s);
+		memcpy(m.hash, p->hb.hash, sizeof(m.hash));
+		m.unconfirmed = p->tx.unconfirmed;
+		m.lag_us = tx_lag_us(&p->tx, s->now);
+		m.flows = p->hb.flows;
+		m.seen_us = p->seen_us == 0 ? CTL_NEVER : s->now - p->seen_us;
+		s->ops->status(s->arg, &m);
+	}
+	s->status_due = false;
+}
+
+static void
+dump_turn(struct sync *s)
+{
+	struct dump *d = &s->dump;
+
+	if (d->kind != DUMP_NONE && !d->open && !d->ended &&
+	    s->now - d->started_us > DUMP_WAIT_US)
+		dump_failed(s);
+	if (d->ended && apply_passed(s, d->last_id)) {
+		d->ended = false;
+		settle_done(s, s->now);
+	}
+	if (s->now >= s->dump_at) {
+		bulk_turn(s, s->now);
+		settle_turn(s, s->now);
+	}
+	s->sending = sync_sending(s);
+}
+
+void
+sync_flush(struct sync *s, uint64_t now)
+{
+	s->now = now;
+	flush_pending(s);
+	apply_flush(s);
+	dump_turn(s);
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL)
+			peer_flush(s->peers[i], now);
+	barrier_turn(s);
+	if (s->status_due)
+		send_status(s);
+}
+
+void
+sync_timer(struct sync *s, uint64_t now)
+{
+	s->now = now;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL)
+			peer_timer(s->peers[i], now);
+	if (now >= s->status_at) {
+		s->status_at = now + STATUS_US;
+		s->status_due = true;
+	}
+	sync_flush(s, now);
+}
+
+uint64_t
+sync_deadline(const struct sync *s, uint64_t now)
+{
+	uint64_t at = s->status_at;
+
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		uint64_t t;
+
+		if (s->peers[i] == NULL)
+			continue;
+		if ((t = peer_deadline(s->peers[i], now)) < at)
+			at = t;
+	}
+	if (s->barrier.on && s->barrier.until_us < at)
+		at = s->barrier.until_us;
+	if (s->dump.kind == DUMP_SETTLE && s->dump.open &&
+	    s->dump.read_us + SETTLE_PACE_US < at)
+		at = s->dump.read_us + SETTLE_PACE_US;
+	return at < now ? now : at;
+}

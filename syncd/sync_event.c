@@ -1,0 +1,417 @@
+/*
+ * ctnetlink: events and dumps into records. The messages are walked by hand,
+ * without allocation; nothing outside the given length is looked at. An
+ * UPDATE says only what changed, so absence means "as before". (The UPDATE
+ * of a flow becoming assured carries its protocol state even when the
+ * ruleset masks all other events: the mask decides whether an event is
+ * delivered, not what is in it.)
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "syncd.h"
+
+#define EVENT_BATCH 64 /* datagrams per system call */
+#define EVENT_SIZE  2048 /* bytes; the longest seen is below 400 */
+#define DUMP_SIZE   32768
+
+struct attrs {
+	const uint8_t *p;
+	const uint8_t *end;
+};
+
+struct attr {
+	unsigned int type;
+	const uint8_t *data;
+	size_t len;
+};
+
+static bool
+next_attr(struct attrs *as, struct attr *a)
+{
+	uint16_t len, type;
+	size_t left = (size_t)(as->end - as->p);
+	size_t step;
+
+	if (left < 4)
+		return false;
+	memcpy(&len, as->p, 2);
+	memcpy(&type, as->p + 2, 2);
+	if (len < 4 || len > left)
+		return false;
+	a->type = type & NLA_TYPE_MASK;
+	a->data = as->p + 4;
+	a->len = len - 4u;
+	step = NLA_ALIGN(len);
+	as->p += step > left ? left : step;
+	return true;
+}
+
+static uint32_t
+attr_be32(const struct attr *a)
+{
+	uint32_t v = 0;
+
+	if (a->len == sizeof(v))
+		memcpy(&v, a->data, sizeof(v));
+	return ntohl(v);
+}
+
+static uint16_t
+attr_be16raw(const struct attr *a)
+{
+	uint16_t v = 0;
+
+	if (a->len == sizeof(v))
+		memcpy(&v, a->data, sizeof(v));
+	return v;
+}
+
+static uint8_t
+attr_u8(const struct attr *a)
+{
+	return a->len >= 1 ? a->data[0] : 0;
+}
+
+static void
+copy_addr(union addr *dst, const struct attr *a, size_t want)
+{
+	if (a->len == want)
+		memcpy(dst, a->data, want);
+}
+
+static void
+parse_ip(const struct attr *nest, struct ct_tuple *t)
+{
+	struct attrs as = {nest->data, nest->data + nest->len};
+	struct attr a;
+
+	while (next_attr(&as, &a)) {
+		switch (a.type) {
+		case CTA_IP_V4_SRC:
+			copy_addr(&t->src, &a, 4);
+			break;
+		case CTA_IP_V4_DST:
+			copy_addr(&t->dst, &a, 4);
+			break;
+		case CTA_IP_V6_SRC:
+			copy_addr(&t->src, &a, 16);
+			break;
+		case CTA_IP_V6_DST:
+			copy_addr(&t->dst, &a, 16);
+			break;
+		}
+	}
+}
+
+static void
+parse_proto(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
+{
+	struct attrs as = {nest->data, nest->data + nest->len};
+	struct attr a;
+	uint16_t icmp = 0;
+	bool is_icmp = false;
+
+	while (next_attr(&as, &a)) {
+		switch (a.type) {
+		case CTA_PROTO_NUM:
+			*proto = attr_u8(&a);
+			break;
+		case CTA_PROTO_SRC_PORT:
+		case CTA_PROTO_ICMP_ID:
+		case CTA_PROTO_ICMPV6_ID:
+			t->sport = attr_be16raw(&a);
+			break;
+		case CTA_PROTO_DST_PORT:
+			t->dport = attr_be16raw(&a);
+			break;
+		case CTA_PROTO_ICMP_TYPE:
+		case CTA_PROTO_ICMPV6_TYPE:
+			is_icmp = true;
+			icmp |= (uint16_t)(attr_u8(&a) << 8);
+			break;
+		case CTA_PROTO_ICMP_CODE:
+		case CTA_PROTO_ICMPV6_CODE:
+			icmp |= attr_u8(&a);
+			break;
+		}
+	}
+	if (is_icmp)
+		t->dport = htons(icmp);
+}
+
+static void
+parse_tuple(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
+{
+	struct attrs as = {nest->data, nest->data + nest->len};
+	struct attr a;
+
+	while (next_attr(&as, &a)) {
+		if (a.type == CTA_TUPLE_IP)
+			parse_ip(&a, t);
+		else if (a.type == CTA_TUPLE_PROTO)
+			parse_proto(&a, t, proto);
+	}
+}
+
+/* Window scale and flags count only when all four are there. */
+static void
+parse_tcp(const struct attr *nest, struct ct_rec *rec)
+{
+	struct attrs as = {nest->data, nest->data + nest->len};
+	struct attr a;
+	unsigned int seen = 0;
+
+	while (next_attr(&as, &a)) {
+		switch (a.type) {
+		case CTA_PROTOINFO_TCP_STATE:
+			rec->tcp_state = attr_u8(&a);
+			rec->fields |= CTF_TCP;
+			break;
+		case CTA_PROTOINFO_TCP_WSCALE_ORIGINAL:
+			rec->wscale_orig = attr_u8(&a);
+			seen |= 1;
+			break;
+		case CTA_PROTOINFO_TCP_WSCALE_REPLY:
+			rec->wscale_reply = attr_u8(&a);
+			seen |= 2;
+			break;
+		case CTA_PROTOINFO_TCP_FLAGS_ORIGINAL:
+			rec->tcp_flags_orig = attr_u8(&a);
+			seen |= 4;
+			break;
+		case CTA_PROTOINFO_TCP_FLAGS_REPLY:
+			rec->tcp_flags_reply = attr_u8(&a);
+			seen |= 8;
+			break;
+		}
+	}
+	if (seen == 15)
+		rec->fields |= CTF_TCP_WIN;
+}
+
+static void
+parse_protoinfo(const struct attr *nest, struct ct_rec *rec)
+{
+	struct attrs as = {nest->data, nest->data + nest->len};
+	struct attr a;
+
+	while (next_attr(&as, &a))
+		if (a.type == CTA_PROTOINFO_TCP)
+			parse_tcp(&a, rec);
+}
+
+static void
+take_status(const struct attr *a, struct ct_rec *rec)
+{
+	rec->status = attr_be32(a);
+	rec->fields |= CTF_STATUS;
+}
+
+static void
+take_timeout(const struct attr *a, struct ct_rec *rec)
+{
+	rec->timeout_s = attr_be32(a);
+	rec->fields |= CTF_TIMEOUT;
+}
+
+static void
+take_mark(const struct attr *a, struct ct_rec *rec)
+{
+	rec->mark = attr_be32(a);
+	rec->fields |= CTF_MARK;
+}
+
+static void
+take_id(const struct attr *a, struct ct_rec *rec)
+{
+	rec->id = attr_be32(a);
+	rec->fields |= CTF_ID;
+}
+
+static void
+take_zone(const struct attr *a, struct ct_rec *rec)
+{
+	rec->zone = ntohs(attr_be16raw(a));
+}
+
+static void
+take_orig(const struct attr *a, struct ct_rec *rec)
+{
+	parse_tuple(a, &rec->orig, &rec->proto);
+}
+
+static void
+take_reply(const struct attr *a, struct ct_rec *rec)
+{
+	uint8_t proto;
+
+	parse_tuple(a, &rec->reply, &proto);
+}
+
+static void (*const takers[])(const struct attr *, struct ct_rec *) = {
+    [CTA_TUPLE_ORIG] = take_orig,
+    [CTA_TUPLE_REPLY] = take_reply,
+    [CTA_STATUS] = take_status,
+    [CTA_PROTOINFO] = parse_protoinfo,
+    [CTA_TIMEOUT] = take_timeout,
+    [CTA_MARK] = take_mark,
+    [CTA_ID] = take_id,
+    [CTA_ZONE] = take_zone,
+};
+
+static enum event_res
+parse_flow(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
+{
+	const uint8_t *base = (const uint8_t *)nlh;
+	struct attrs as = {
+	    base + NLMSG_HDRLEN + sizeof(struct nfgenmsg), base + len};
+	struct attr a;
+
+	if (len < NLMSG_HDRLEN + sizeof(struct nfgenmsg))
+		return EVENT_ERROR;
+	memset(rec, 0, sizeof(*rec));
+	rec->family = base[NLMSG_HDRLEN];
+	if (rec->family != AF_INET && rec->family != AF_INET6)
+		return EVENT_OTHER;
+	while (next_attr(&as, &a))
+		if (a.type < nitems(takers) && takers[a.type] != NULL)
+			takers[a.type](&a, rec);
+	/* the kernel leaves a mark of 0 out where it says everything */
+	if (nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_MULTI))
+		rec->fields |= CTF_MARK;
+	return rec->proto == 0 ? EVENT_OTHER : EVENT_RECORD;
+}
+
+static enum ct_op
+op_of(const struct nlmsghdr *nlh)
+{
+	if (NFNL_MSG_TYPE(nlh->nlmsg_type) == IPCTNL_MSG_CT_DELETE)
+		return CT_OP_DELETE;
+	if (nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_MULTI))
+		return CT_OP_NEW;
+	return CT_OP_UPDATE;
+}
+
+enum event_res
+event_parse(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
+{
+	enum event_res res;
+
+	if (nlh->nlmsg_type == NLMSG_DONE)
+		return EVENT_END;
+	if (nlh->nlmsg_type == NLMSG_ERROR)
+		return EVENT_ERROR;
+	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_CTNETLINK ||
+	    (NFNL_MSG_TYPE(nlh->nlmsg_type) != IPCTNL_MSG_CT_NEW &&
+		NFNL_MSG_TYPE(nlh->nlmsg_type) != IPCTNL_MSG_CT_DELETE))
+		return EVENT_OTHER;
+	if ((res = parse_flow(nlh, len, rec)) == EVENT_RECORD)
+		rec->op = (uint8_t)op_of(nlh);
+	return res;
+}
+
+/* Every message of one datagram; the first that is no record is returned. */
+static enum event_res
+each_message(const uint8_t *buf, size_t len,
+    void (*cb)(void *, struct ct_rec *), void *arg)
+{
+	struct ct_rec rec;
+
+	while (len >= NLMSG_HDRLEN) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+		size_t step = NLMSG_ALIGN(nlh->nlmsg_len);
+		enum event_res res;
+
+		if (nlh->nlmsg_len < NLMSG_HDRLEN || nlh->nlmsg_len > len)
+			return EVENT_ERROR;
+		res = event_parse(nlh, nlh->nlmsg_len, &rec);
+		if (res == EVENT_RECORD)
+			cb(arg, &rec);
+		else if (res != EVENT_OTHER)
+			return res;
+		if (step >= len)
+			break;
+		buf += step;
+		len -= step;
+	}
+	return EVENT_RECORD;
+}
+
+static struct mmsghdr event_msgs[EVENT_BATCH];
+static struct iovec event_iov[EVENT_BATCH];
+static uint8_t event_buf[EVENT_BATCH][EVENT_SIZE] __attribute__((aligned(8)));
+
+static void
+prepare_batch(void)
+{
+	if (event_iov[0].iov_base != NULL)
+		return;
+	for (size_t i = 0; i < EVENT_BATCH; i++) {
+		event_iov[i].iov_base = event_buf[i];
+		event_iov[i].iov_len = EVENT_SIZE;
+		event_msgs[i].msg_hdr.msg_iov = &event_iov[i];
+		event_msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
+static void
+take_batch(int n, bool *overrun, void (*cb)(void *, struct ct_rec *), void *arg)
+{
+	for (int i = 0; i < n; i++) {
+		/* one we could not hold is one we lost */
+		if (event_msgs[i].msg_hdr.msg_flags & MSG_TRUNC ||
+		    each_message(event_buf[i], event_msgs[i].msg_len, cb,
+			arg) != EVENT_RECORD)
+			*overrun = true;
+	}
+}
+
+unsigned int
+event_read(int fd, unsigned int limit, bool *overrun,
+    void (*cb)(void *, struct ct_rec *), void *arg)
+{
+	unsigned int total = 0;
+
+	prepare_batch();
+	*overrun = false;
+	while (total < limit) {
+		int n =
+		    recvmmsg(fd, event_msgs, EVENT_BATCH, MSG_DONTWAIT, NULL);
+
+		if (n == -1 && errno == ENOBUFS) {
+			*overrun = true;
+			continue;
+		}
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno != EAGAIN)
+			log_warn("conntrack events");
+		if (n <= 0)
+			break;
+		take_batch(n, overrun, cb, arg);
+		total += (unsigned int)n;
+		if (n < EVENT_BATCH)
+			break;
+	}
+	return total;
+}
+
+enum event_res
+event_read_dump(int fd, void (*cb)(void *, struct ct_rec *), void *arg)
+{
+	static uint8_t buf[DUMP_SIZE] __attribute__((aligned(8)));
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? EVENT_OTHER
+							 : EVENT_ERROR;
+	if (n == 0 || (size_t)n > sizeof(buf))
+		return EVENT_ERROR;
+	return each_message(buf, (size_t)n, cb, arg);
+}

@@ -1,0 +1,161 @@
+/*
+ * The sockets to the peers: connected, one each, read and written in batches
+ * with fixed buffers. What cannot be sent now is lost here and repeated by
+ * the protocol.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proc.h"
+#include "syncd.h"
+
+#define IN_BATCH  32
+#define IN_ROUNDS 8
+#define IN_SIZE   2048 /* longer ones are truncated, and refused as such */
+#define OUT_BATCH 128
+
+static struct {
+	int fd; /* -1: none */
+	struct event *ev;
+} socks[CONF_NODES_MAX];
+
+static void (*input_cb)(uint32_t, const uint8_t *, size_t);
+static void (*turn_cb)(void);
+
+static uint8_t in_buf[IN_BATCH][IN_SIZE];
+static struct iovec in_iov[IN_BATCH];
+static struct mmsghdr in_msgs[IN_BATCH];
+
+static uint8_t out_buf[OUT_BATCH][WIRE_DGRAM_MAX];
+static struct iovec out_iov[OUT_BATCH];
+static struct mmsghdr out_msgs[OUT_BATCH];
+static uint32_t out_node[OUT_BATCH];
+static unsigned int out_n;
+
+void
+io_init(void (*input)(uint32_t, const uint8_t *, size_t), void (*turn)(void))
+{
+	input_cb = input;
+	turn_cb = turn;
+	for (size_t i = 0; i < CONF_NODES_MAX; i++)
+		socks[i].fd = -1;
+	for (size_t i = 0; i < IN_BATCH; i++) {
+		in_iov[i] = (struct iovec){in_buf[i], IN_SIZE};
+		in_msgs[i].msg_hdr.msg_iov = &in_iov[i];
+		in_msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	for (size_t i = 0; i < OUT_BATCH; i++) {
+		out_iov[i].iov_base = out_buf[i];
+		out_msgs[i].msg_hdr.msg_iov = &out_iov[i];
+		out_msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
+/* A dead peer's host or a pulled cable: the protocol notices by itself. */
+static bool
+ordinary(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNREFUSED ||
+	    error == ENETUNREACH || error == EHOSTUNREACH ||
+	    error == ENETDOWN || error == ENOBUFS || error == EPERM ||
+	    error == EHOSTDOWN || error == ENODEV;
+}
+
+static int
+read_batch(uint32_t node)
+{
+	int n = recvmmsg(socks[node].fd, in_msgs, IN_BATCH, MSG_DONTWAIT, NULL);
+
+	if (n == -1 && !ordinary(errno))
+		log_warn("sync socket");
+	for (int i = 0; i < n; i++)
+		input_cb(node, in_buf[i], in_msgs[i].msg_len);
+	return n;
+}
+
+static void
+readable(evutil_socket_t fd, short what, void *arg)
+{
+	uint32_t node = (uint32_t)(uintptr_t)arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < IN_ROUNDS && socks[node].fd != -1; i++)
+		if (read_batch(node) < IN_BATCH)
+			break;
+	turn_cb();
+}
+
+void
+io_close(uint32_t node)
+{
+	if (socks[node].fd == -1)
+		return;
+	event_free(socks[node].ev);
+	close(socks[node].fd);
+	socks[node].fd = -1;
+}
+
+void
+io_set(uint32_t node, int fd)
+{
+	io_close(node);
+	socks[node].fd = fd;
+	socks[node].ev = event_new(proc_base(), fd, EV_READ | EV_PERSIST,
+	    readable, (void *)(uintptr_t)node);
+	if (socks[node].ev == NULL)
+		fatalx("event loop: no memory");
+	event_priority_set(socks[node].ev, PROC_PRIO_NORMAL);
+	event_add(socks[node].ev, NULL);
+}
+
+void
+io_send(uint32_t node, const uint8_t *dgram, size_t len)
+{
+	if (out_n == OUT_BATCH)
+		io_flush();
+	memcpy(out_buf[out_n], dgram, len);
+	out_iov[out_n].iov_len = len;
+	out_node[out_n++] = node;
+}
+
+/* A run of datagrams to one peer. */
+static void
+send_run(uint32_t node, unsigned int from, unsigned int to)
+{
+	unsigned int errors = 0;
+
+	while (from < to && socks[node].fd != -1) {
+		int n = sendmmsg(
+		    socks[node].fd, out_msgs + from, to - from, MSG_DONTWAIT);
+
+		if (n > 0) {
+			from += (unsigned int)n;
+			continue;
+		}
+		/* an error of an earlier datagram is told once */
+		if (!ordinary(errno))
+			log_warn("sync socket");
+		if (errno == EAGAIN || ++errors > 1)
+			return;
+	}
+}
+
+void
+io_flush(void)
+{
+	unsigned int from = 0;
+
+	while (from < out_n) {
+		unsigned int to = from + 1;
+
+		while (to < out_n && out_node[to] == out_node[from])
+			to++;
+		send_run(out_node[from], from, to);
+		from = to;
+	}
+	out_n = 0;
+}

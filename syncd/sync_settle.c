@@ -1,0 +1,192 @@
+/*
+ * Passes over this node's own kernel: which hold steps are in use (scan),
+ * make them none (release), delete what a bulk did not confirm (sweep), and
+ * after a takeover give flows that stay idle their protocol's timeout back
+ * (settle). Each reads a dump at the pace its answers allow.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "clock.h"
+#include "proc.h"
+#include "syncd.h"
+
+uint32_t
+settle_timeout(const struct imsg_ct_timeouts *t, const struct ct_rec *r)
+{
+	switch (r->proto) {
+	case IPPROTO_TCP:
+		if ((r->fields & CTF_TCP) && r->tcp_state < nitems(t->tcp) &&
+		    t->tcp[r->tcp_state] != 0)
+			return t->tcp[r->tcp_state];
+		return t->tcp[TCP_CONNTRACK_ESTABLISHED];
+	case IPPROTO_UDP:
+		return r->status & IPS_ASSURED ? t->udp_replied
+					       : t->udp_unreplied;
+	case IPPROTO_ICMP:
+		return t->icmp;
+	case IPPROTO_ICMPV6:
+		return t->icmpv6;
+	default:
+		return t->generic;
+	}
+}
+
+static void
+set_timeout(struct sync *s, const struct ct_rec *r, uint32_t timeout_s)
+{
+	struct ct_rec rec = *r;
+
+	rec.op = CT_OP_TIMEOUT;
+	rec.timeout_s = timeout_s;
+	rec.status = 0;
+	rec.fields = CTF_TIMEOUT | (r->fields & CTF_ID);
+	s->dump.count++;
+	apply_record(s, APPLY_NOPEER, &rec);
+}
+
+static void
+scan_record(struct sync *s, const struct ct_rec *r)
+{
+	int step = ct_hold_step(r->timeout_s);
+
+	if (step >= 0 && step < CT_HOLD_STEPS)
+		s->dump.steps |= (uint8_t)(1u << step);
+}
+
+static void
+release_record(struct sync *s, const struct ct_rec *r)
+{
+	if (ct_hold_step(r->timeout_s) >= 0)
+		set_timeout(s, r, CT_HOLD_BASE_S);
+}
+
+static void
+sweep_record(struct sync *s, const struct ct_rec *r)
+{
+	struct ct_rec rec;
+
+	if (ct_hold_step(r->timeout_s) ==
+		(int)(s->dump.generation % CT_HOLD_STEPS) ||
+	    overlay_find(&s->overlay, r) != NULL)
+		return;
+	rec = *r;
+	rec.op = CT_OP_DELETE;
+	rec.status = rec.timeout_s = 0;
+	rec.fields = CTF_ID;
+	s->stats.swept++;
+	s->dump.count++;
+	apply_record(s, APPLY_NOPEER, &rec);
+}
+
+static void
+settle_one(struct sync *s, const struct ct_rec *r)
+{
+	uint32_t t = settle_timeout(&s->timeouts, r);
+
+	if (r->timeout_s <= HELD_MIN_S || t == 0)
+		return;
+	s->stats.settled++;
+	set_timeout(s, r, t);
+}
+
+static void (*const record_fns[])(struct sync *, const struct ct_rec *) = {
+    [DUMP_SCAN] = scan_record,
+    [DUMP_RELEASE] = release_record,
+    [DUMP_SWEEP] = sweep_record,
+    [DUMP_SETTLE] = settle_one,
+};
+
+void
+settle_record(struct sync *s, const struct ct_rec *r)
+{
+	if (filter_pass(&s->filter, r))
+		record_fns[s->dump.kind](s, r);
+}
+
+static void
+swept(struct sync *s, uint64_t now)
+{
+	struct bulk_rx *b = &s->brx[s->dump.peer];
+	struct peer *p = s->peers[s->dump.peer];
+
+	s->steps = (uint8_t)(1u << b->generation % CT_HOLD_STEPS);
+	s->steps_known = true;
+	s->gen_done = b->generation;
+	p->stats.bulks_received++;
+	p->stats.bulk_real_ns = clock_real_ns();
+	p->stats.bulk_us = now - b->started_us;
+	p->stats.bulk_records = b->count;
+	s->status_due = true;
+	p->hb_at = now;
+	if (b->conflicts > 0 && b->retries < BULK_RETRIES) {
+		/* what stood in the way may be gone now */
+		b->retry_at = now + (BULK_PAUSE_US << b->retries++);
+		b->synced = false;
+		return;
+	}
+	b->retries = 0;
+	b->synced = true;
+	log_info("peer %s: holds its %u flows (generation %u), %u others "
+		 "removed",
+	    p->name, b->count, b->generation, s->dump.count);
+	proc_event("bulk from %s: %u flows in %u ms, %u swept", p->name,
+	    b->count, (unsigned int)(p->stats.bulk_us / 1000), s->dump.count);
+}
+
+void
+settle_done(struct sync *s, uint64_t now)
+{
+	switch (s->dump.kind) {
+	case DUMP_SCAN:
+		s->steps = s->dump.steps;
+		s->steps_known = true;
+		break;
+	case DUMP_RELEASE:
+		s->steps = 0;
+		log_info("%u held flows wait for a new bulk", s->dump.count);
+		break;
+	case DUMP_SWEEP:
+		swept(s, now);
+		break;
+	case DUMP_SETTLE:
+		s->settle_due = false;
+		log_info(
+		    "%u idle flows have their timeouts back", s->dump.count);
+		break;
+	case DUMP_NONE:
+	case DUMP_BULK:
+		break;
+	}
+	s->dump.kind = DUMP_NONE;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL)
+			s->peers[i]->hb_at = now;
+}
+
+static bool
+receiving(const struct sync *s)
+{
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->brx[i].receiving || s->brx[i].synced)
+			return true;
+	return false;
+}
+
+void
+settle_turn(struct sync *s, uint64_t now)
+{
+	if (s->dump.kind != DUMP_NONE)
+		return;
+	if (s->role == ROLE_MASTER) {
+		if (s->settle_due && now >= s->settle_at)
+			dump_start(s, DUMP_SETTLE, APPLY_NOPEER, now);
+		return;
+	}
+	if (!s->steps_known)
+		dump_start(s, DUMP_SCAN, APPLY_NOPEER, now);
+	else if (s->steps == STEPS_ALL && !receiving(s))
+		dump_start(s, DUMP_RELEASE, APPLY_NOPEER, now);
+}
