@@ -239,8 +239,13 @@ commit_first(const struct fsm_cfg *cfg, const struct imsg_vrrp_resume *resume)
 {
 	struct fsm_event ev = {.type = FSM_START, .resume = *resume};
 
-	group.since_real_ns =
-	    resume->role == ROLE_INIT ? clock_real_ns() : resume->since_real_ns;
+	group.since_real_ns = clock_real_ns();
+	if (resume->role != ROLE_INIT) {
+		group.since_real_ns = resume->since_real_ns;
+		snprintf(group.last, sizeof(group.last),
+		    "%s, kept over a restart of vrrpd",
+		    role_name((enum role)resume->role));
+	}
 	group.told.ready = resume->ready;
 	fsm_init(&group.fsm, cfg);
 	group_event(&ev);
