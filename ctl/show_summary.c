@@ -96,8 +96,12 @@ net_peer(
 	char addr[ADDR_STRLEN], buf[FMT_MAX];
 
 	if (n->peer.s_addr == 0 || n->peer_seen_us == CTL_NEVER) {
-		out_cell(t, TONE_PLAIN, "%s", "none heard yet");
-		out_cell(t, TONE_PLAIN, "%s", "");
+		/* only masters speak: silence is what a master should hear */
+		out_cell(t, TONE_PLAIN, "-");
+		out_cell(t, TONE_PLAIN, "%s",
+		    v != NULL && v->role == ROLE_MASTER
+			? "no other master heard"
+			: "not heard yet");
 		return;
 	}
 	out_cell(t, TONE_PLAIN, "%s", addr_str4(addr, n->peer));

@@ -33,7 +33,9 @@ peer_head(FILE *fp, const struct ctl_sync_peer *p)
 		fprintf(fp, "   last seen %s\n", out_ago(ago, p->seen_us));
 		return;
 	}
-	fprintf(fp, "   rtt %s   config %s   %s%s\n", out_ms(rtt, p->rtt_us),
+	if (p->rtt_us != 0)
+		fprintf(fp, "   rtt %s", out_ms(rtt, p->rtt_us));
+	fprintf(fp, "   config %s   %s%s\n",
 	    p->same_config ? "same" : "DIFFERS", role_name((enum role)p->role),
 	    p->ready ? ", ready" : ", not ready");
 }

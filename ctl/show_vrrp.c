@@ -123,9 +123,12 @@ block(FILE *fp, const struct ctl_vrrp *v, const struct ctl_vrrp_net *n)
 	block_peer(fp, n);
 	fprintf(fp, "  transitions   %" PRIu32 "%s%s\n", v->transitions,
 	    v->last[0] != '\0' ? "    last: " : "", v->last);
-	fprintf(fp, "  announced     %s by gratuitous ARP, %s time%s\n",
-	    addr_str4(vip, n->vip), fmt_count(buf, n->announces),
-	    n->announces == 1 ? "" : "s");
+	if (n->announces == 0)
+		fputs("  announced     never\n", fp);
+	else
+		fprintf(fp, "  announced     %s by gratuitous ARP, %s time%s\n",
+		    addr_str4(vip, n->vip), fmt_count(buf, n->announces),
+		    n->announces == 1 ? "" : "s");
 	block_errors(fp, n);
 	if (n->cksum_plain > 0 && n->cksum_pseudo > 0)
 		fprintf(fp,

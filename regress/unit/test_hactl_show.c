@@ -212,7 +212,7 @@ static const char summary_rest[] =
     "outside   ens2        192.168.255.250   MASTER   2026-11-08 22:10   "
     "192.168.255.22   seen 0.4s ago\n"
     "inside    ens4        10.0.0.3          MASTER   2026-11-08 22:10   "
-    "none heard yet\n"
+    "-                no other master heard\n"
     "\n"
     "sync      48,211 flows here, 48,209 at fw-2, 2 unconfirmed (lag 12 ms)"
     "   path sync\n"
@@ -359,7 +359,7 @@ vrrp_blocks(void **state)
 	    "  last heard    nobody\n"
 	    "  transitions   3    last: BACKUP -> MASTER, \"peer fw-2 "
 	    "released\"\n"
-	    "  announced     10.0.0.3 by gratuitous ARP, 0 times\n"
+	    "  announced     never\n"
 	    "  errors        ttl 4   checksum 1,200\n");
 }
 
@@ -394,7 +394,7 @@ vrrp_released(void **state)
 	    "0)\n"
 	    "  last heard    nobody\n"
 	    "  transitions   0\n"
-	    "  announced     0.0.0.0 by gratuitous ARP, 0 times\n"
+	    "  announced     never\n"
 	    "  errors        none\n"
 	    "  released      by hactl failover: does not preempt until hactl "
 	    "failback\n"
