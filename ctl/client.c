@@ -262,7 +262,8 @@ conn_ask(struct conn *c, struct query *q, size_t n, uint64_t limit_us,
 		code = next_message(c, &imsg, until);
 		if (code == EX_LATE)
 			snprintf(c->why, sizeof(c->why),
-			    "gave up waiting after %us",
+			    "gave up waiting: hagwd has not answered within "
+			    "%us",
 			    (unsigned int)(limit_us / 1000000));
 		if (code != EX_DONE)
 			return code;

@@ -231,7 +231,7 @@ failures_are_named(void **state)
 		"hagwd is version 9.9.9?, this hactl " HAGW_VERSION},
 	    {script_busy, EX_FAILED, "too many control clients at a time"},
 	    {script_silent, EX_LATE, "does not answer"},
-	    {script_greets_then_hangs, EX_LATE, "gave up waiting after"},
+	    {script_greets_then_hangs, EX_LATE, "has not answered within"},
 	    {script_greets_then_goes, EX_NODAEMON, "ended the conversation"},
 	    {script_short_row, EX_FAILED, "does not understand"},
 	    {script_text_too_long, EX_FAILED, "does not understand"},
