@@ -152,13 +152,13 @@ int view_ask(const struct args *, const struct view *, struct answer *,
     char *why, size_t whysz);
 
 /* show_*.c */
-int show_summary(const struct args *);
-int show_vrrp(const struct args *);
-int show_sync(const struct args *);
-int show_nat(const struct args *);
-int show_config(const struct args *);
-int show_events(const struct args *);
-int show_process(const struct args *);
+int view_summary(const struct args *);
+int view_vrrp(const struct args *);
+int view_sync(const struct args *);
+int view_nat(const struct args *);
+int view_config(const struct args *);
+int view_events(const struct args *);
+int view_process(const struct args *);
 void summary_text(FILE *, const struct answer *);
 void vrrp_text(FILE *, const struct answer *);
 void sync_text(FILE *, const struct answer *);

@@ -8,7 +8,7 @@ static const struct view view = {
 };
 
 int
-show_config(const struct args *args)
+view_config(const struct args *args)
 {
 	return view_run(args, &view);
 }

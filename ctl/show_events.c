@@ -9,7 +9,7 @@ static const struct view view = {
 };
 
 int
-show_events(const struct args *args)
+view_events(const struct args *args)
 {
 	return view_run(args, &view);
 }

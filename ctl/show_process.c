@@ -11,7 +11,7 @@ static const struct view view = {
 };
 
 int
-show_process(const struct args *args)
+view_process(const struct args *args)
 {
 	return view_run(args, &view);
 }

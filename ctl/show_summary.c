@@ -17,7 +17,7 @@ static const struct view view = {
 };
 
 int
-show_summary(const struct args *args)
+view_summary(const struct args *args)
 {
 	return view_run(args, &view);
 }

@@ -15,7 +15,7 @@ static const struct view view = {
 };
 
 int
-show_sync(const struct args *args)
+view_sync(const struct args *args)
 {
 	return view_run(args, &view);
 }

@@ -12,7 +12,7 @@ static const struct view view = {
 };
 
 int
-show_vrrp(const struct args *args)
+view_vrrp(const struct args *args)
 {
 	return view_run(args, &view);
 }

@@ -6,15 +6,15 @@
 #include "hactl.h"
 
 static const struct word show_words[] = {
-    {"summary", .how = WORD_FIRST, .run = show_summary,
+    {"summary", .how = WORD_FIRST, .run = view_summary,
 	.help = "the pair at a glance"},
-    {"vrrp", ARG_NAME, .run = show_vrrp,
+    {"vrrp", ARG_NAME, .run = view_vrrp,
 	.help = "[network]: roles, timers, counters"},
-    {"sync", .run = show_sync, .help = "peers, records, what would be lost"},
-    {"nat", ARG_NAME, .run = show_nat, .help = "[name]: rules and their hits"},
-    {"config", .run = show_config, .help = "the site file in use"},
-    {"process", .run = show_process, .help = "the daemon's processes"},
-    {"events", ARG_NUMBER, .run = show_events, .help = "[N]: the latest"},
+    {"sync", .run = view_sync, .help = "peers, records, what would be lost"},
+    {"nat", ARG_NAME, .run = view_nat, .help = "[name]: rules and their hits"},
+    {"config", .run = view_config, .help = "the site file in use"},
+    {"process", .run = view_process, .help = "the daemon's processes"},
+    {"events", ARG_NUMBER, .run = view_events, .help = "[N]: the latest"},
     {.word = NULL},
 };
 
