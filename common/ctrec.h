@@ -45,7 +45,7 @@ struct ct_rec {
 	uint32_t status;       /* IPS_* bits */
 	uint32_t timeout_s;
 	uint32_t mark;
-	uint32_t id;	 /* CTA_ID of the kernel that made the record */
+	uint32_t id;	 /* CTA_ID, host order, of the kernel that has the entry */
 	uint16_t fields; /* CTF_* */
 	uint16_t zone;	 /* 0: the default zone, the only one so far */
 	uint8_t op;	 /* enum ct_op */
