@@ -1,0 +1,651 @@
+/*
+ * parentd/authz_nat.c: natd's own batches pass, and nothing else. Hostile
+ * batches are either real ones with bytes changed or made here by hand.
+ */
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <libmnl/libmnl.h>
+
+#include "test_nat.h"
+
+#include "parentd/parentd.h"
+
+#define SITE                                                                \
+	SITE_HEAD "  forward:\n"                                            \
+		  "    - { name: web, on: outside, port: tcp/443, "         \
+		  "to: 10.0.0.20, hairpin: true }\n"                        \
+		  "    - { name: rtp, on: outside, port: udp/10000-20000, " \
+		  "to: 10.0.0.30, hairpin: true }\n"
+
+static struct conf *conf;
+static struct authz_view view;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	conf = site_of(SITE);
+	return authz_prepare(&view, conf);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	free(view.targets);
+	conf_free(conf);
+	return 0;
+}
+
+static struct nat_batch
+full_batch(const struct conf *c)
+{
+	struct nat_plan *p = plan_of(c);
+	struct nat_batch b = {0};
+
+	assert_int_equal(nft_full(&b, p), 0);
+	plan_free(p);
+	return b;
+}
+
+static void
+passes(const struct authz_view *v, const struct nat_batch *b)
+{
+	const char *why = authz_nat(v, b->data, b->len);
+
+	if (why != NULL)
+		fail_msg("refused: %s", why);
+}
+
+static void
+refuses(const void *data, size_t len, const char *expect)
+{
+	const char *why = authz_nat(&view, data, len);
+
+	if (why == NULL)
+		fail_msg("let through; expected \"%s\"", expect);
+	if (strstr(why, expect) == NULL)
+		fail_msg("\"%s\" has no \"%s\"", why, expect);
+}
+
+static void
+test_examples_pass(void **state)
+{
+	static const struct {
+		const char *path, *node;
+	} sites[] = {
+	    {"etc/site-firewall-pair.yaml", "fw-1"},
+	    {"etc/site-firewall-pair.yaml", "fw-2"},
+	    {"etc/site-nat-pair.yaml", "nat1"},
+	    {"etc/site-nat-pair.yaml", "nat2"},
+	};
+	struct authz_view v = {0};
+	struct conf_report r;
+	struct nat_batch b;
+	struct conf *c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(sites); i++) {
+		conf_report_init(&r, sites[i].path);
+		c = conf_load(sites[i].path, sites[i].node, &r);
+		assert_non_null(c);
+		conf_report_free(&r);
+		assert_int_equal(authz_prepare(&v, c), 0);
+		b = full_batch(c);
+		passes(&v, &b);
+		nft_batch_free(&b);
+		conf_free(c);
+	}
+	free(v.targets);
+}
+
+static void
+test_changes_pass(void **state)
+{
+	struct conf *old = conf_copy(conf);
+	struct nat_plan *p, *q = plan_of(conf);
+	struct nat_batch b = {0};
+	struct nat_delta d;
+
+	(void)state;
+	old->h.sync.port++;
+	/* hosts the conf no longer has may leave the maps */
+	old->forwards[0].to = ip("10.0.0.77");
+	old->forwards[1].hi++;
+	p = plan_of(old);
+	assert_int_equal(diff_plans(&d, p, q), 0);
+	assert_int_equal(nft_delta(&b, &d, q), 0);
+	passes(&view, &b);
+	nft_batch_free(&b);
+	assert_int_equal(nft_grace(&b, NAT_GRACE_MS), 0);
+	passes(&view, &b);
+	nft_batch_free(&b);
+	assert_int_equal(nft_grace(&b, 3600000), 0);
+	refuses(b.data, b.len, "not bounded");
+	nft_batch_free(&b);
+	diff_free(&d);
+	plan_free(p);
+	plan_free(q);
+	conf_free(old);
+}
+
+/* A batch for another configuration than the one that runs. */
+static void
+test_foreign_addresses(void **state)
+{
+	struct conf *c = conf_copy(conf);
+	int out = conf_net_find(c, "outside");
+	struct nat_batch b;
+
+	(void)state;
+	c->forwards[0].to = ip("203.0.113.5");
+	b = full_batch(c);
+	refuses(b.data, b.len, "no forward goes to 203.0.113.5");
+	nft_batch_free(&b);
+	c->forwards[0].to = conf->forwards[0].to;
+	c->h.nets[out].vip = ip("192.0.2.77");
+	b = full_batch(c);
+	refuses(b.data, b.len, "192.0.2.77 is no vip");
+	nft_batch_free(&b);
+	c->h.nets[out].vip = conf->h.nets[out].vip;
+	snprintf(c->h.nets[out].ifname[c->h.self], IFNAMSIZ, "other0");
+	b = full_batch(c);
+	refuses(b.data, b.len, "no interface");
+	nft_batch_free(&b);
+	conf_free(c);
+}
+
+/* Batches by hand. */
+static struct {
+	_Alignas(8) uint8_t buf[16384];
+	size_t len;
+	struct nlmsghdr *nlh;
+} hand;
+
+static void
+mark(uint16_t type)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(hand.buf + hand.len);
+	struct nfgenmsg *g;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	g = mnl_nlmsg_put_extra_header(nlh, sizeof(*g));
+	g->res_id = htons(NFNL_SUBSYS_NFTABLES);
+	hand.len += nlh->nlmsg_len;
+}
+
+static void
+begin(void)
+{
+	memset(&hand, 0, sizeof(hand));
+	mark(NFNL_MSG_BATCH_BEGIN);
+}
+
+static struct nlmsghdr *
+message(uint16_t type, uint16_t flags)
+{
+	struct nfgenmsg *g;
+
+	hand.nlh = mnl_nlmsg_put_header(hand.buf + hand.len);
+	hand.nlh->nlmsg_type =
+	    type < 256 ? NFNL_SUBSYS_NFTABLES << 8 | type : type;
+	hand.nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	g = mnl_nlmsg_put_extra_header(hand.nlh, sizeof(*g));
+	g->nfgen_family = NFPROTO_INET;
+	return hand.nlh;
+}
+
+static void
+message_end(void)
+{
+	hand.len += hand.nlh->nlmsg_len;
+}
+
+static void
+end_refuses(const char *expect)
+{
+	message_end();
+	mark(NFNL_MSG_BATCH_END);
+	refuses(hand.buf, hand.len, expect);
+}
+
+static void
+end_passes(void)
+{
+	const char *why;
+
+	message_end();
+	mark(NFNL_MSG_BATCH_END);
+	if ((why = authz_nat(&view, hand.buf, hand.len)) != NULL)
+		fail_msg("refused: %s", why);
+}
+
+static void
+simple(uint16_t type, uint16_t flags, const char *table)
+{
+	begin();
+	mnl_attr_put_strz(message(type, flags), NFTA_TABLE_NAME, table);
+}
+
+static void
+test_tables_and_types(void **state)
+{
+	(void)state;
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	end_passes();
+	simple(NFT_MSG_DELTABLE, 0, "filter");
+	end_refuses("\"filter\" is not hagw's");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw2");
+	end_refuses("is not hagw's");
+	simple(NFT_MSG_NEWFLOWTABLE, NLM_F_CREATE, "hagw");
+	end_refuses("is not allowed");
+	simple(NFT_MSG_NEWOBJ, NLM_F_CREATE, "hagw");
+	end_refuses("is not allowed");
+	simple(NFNL_SUBSYS_CTNETLINK << 8, 0, "hagw"); /* another subsystem */
+	end_refuses("is not allowed");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ECHO, "hagw");
+	end_refuses("flags");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	((struct nfgenmsg *)mnl_nlmsg_get_payload(hand.nlh))->nfgen_family =
+	    NFPROTO_IPV4;
+	end_refuses("family");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	mnl_attr_put_strz(hand.nlh, NFTA_TABLE_NAME, "filter");
+	end_refuses("stands twice");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	mnl_attr_put_u32(hand.nlh, NFTA_TABLE_FLAGS, htonl(1));
+	end_refuses("is not allowed in a table");
+	begin();
+	message(NFT_MSG_DELTABLE, 0); /* without a name: every table */
+	end_refuses("table is missing");
+	begin();
+	mnl_attr_put(message(NFT_MSG_DELTABLE, 0), NFTA_TABLE_NAME, 4, "hagw");
+	end_refuses("table: 4 bytes"); /* no NUL */
+	begin();
+	mnl_attr_put(
+	    message(NFT_MSG_DELTABLE, 0), NFTA_TABLE_NAME, 7, "hagw\0x");
+	end_refuses("table: 7 bytes");
+}
+
+static void
+test_framing(void **state)
+{
+	struct nlattr *a;
+
+	(void)state;
+	refuses("", 0, "no message");
+	begin();
+	refuses(hand.buf, hand.len, "does not end");
+	refuses(hand.buf, hand.len - 4, "no message");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	message_end();
+	refuses(hand.buf, hand.len, "has to end");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	message_end();
+	mark(NFNL_MSG_BATCH_END);
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	message_end();
+	mark(NFNL_MSG_BATCH_END);
+	mark(NFNL_MSG_BATCH_BEGIN); /* a second batch behind the first */
+	mark(NFNL_MSG_BATCH_END);
+	refuses(hand.buf, hand.len, "is not allowed");
+	/* a second message hidden in the length of the first */
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	memset((uint8_t *)hand.nlh + hand.nlh->nlmsg_len, 0, 20);
+	hand.nlh->nlmsg_len += 20;
+	end_refuses("length 0");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	a = mnl_nlmsg_get_payload_offset(hand.nlh, sizeof(struct nfgenmsg));
+	a->nla_len += 8;
+	end_refuses("attribute 1: length 17");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	a = mnl_nlmsg_get_payload_offset(hand.nlh, sizeof(struct nfgenmsg));
+	a->nla_type |= NLA_F_NESTED;
+	end_refuses("attribute flags");
+	simple(NFT_MSG_NEWTABLE, NLM_F_CREATE, "hagw");
+	hand.nlh->nlmsg_len -= 1;
+	message_end();
+	refuses(hand.buf, hand.len, "length");
+}
+
+static void
+chain(const char *name, const char *type, uint32_t hook, int32_t prio,
+    uint32_t policy)
+{
+	struct nlmsghdr *nlh;
+	struct nlattr *n;
+
+	begin();
+	nlh = message(NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, "hagw");
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, name);
+	n = mnl_attr_nest_start(nlh, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(nlh, NFTA_HOOK_HOOKNUM, htonl(hook));
+	mnl_attr_put_u32(nlh, NFTA_HOOK_PRIORITY, htonl((uint32_t)prio));
+	mnl_attr_nest_end(nlh, n);
+	mnl_attr_put_u32(nlh, NFTA_CHAIN_POLICY, htonl(policy));
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TYPE, type);
+}
+
+static void
+test_chains(void **state)
+{
+	(void)state;
+	chain("nat_pre", "nat", NF_INET_PRE_ROUTING, -100, NF_ACCEPT);
+	end_passes();
+	chain("nat_pre", "nat", NF_INET_PRE_ROUTING, -200, NF_ACCEPT);
+	end_refuses("another type, hook or priority");
+	chain("nat_pre", "nat", NF_INET_LOCAL_OUT, -100, NF_ACCEPT);
+	end_refuses("another type, hook or priority");
+	chain("nat_pre", "route", NF_INET_PRE_ROUTING, -100, NF_ACCEPT);
+	end_refuses("another type, hook or priority");
+	chain("guard_in", "filter", NF_INET_LOCAL_IN, -5, NF_DROP);
+	end_refuses("policy 0");
+	chain("mine", "filter", NF_INET_LOCAL_IN, -5, NF_ACCEPT);
+	end_refuses("chain \"mine\"");
+	chain("hagw_state", "filter", NF_INET_LOCAL_IN, -5, NF_ACCEPT);
+	end_refuses("takes no hook");
+}
+
+/* An expression of a rule, with up to four numbers. */
+struct number {
+	uint16_t id;
+	uint32_t value;
+};
+
+static struct nlattr *
+rule_begin(void)
+{
+	struct nlmsghdr *nlh;
+
+	begin();
+	nlh = message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, "hagw");
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, "nat_post");
+	return mnl_attr_nest_start(nlh, NFTA_RULE_EXPRESSIONS);
+}
+
+static void
+put_expr(const char *name, const char *set, const struct number *num, size_t n)
+{
+	struct nlattr *e = mnl_attr_nest_start(hand.nlh, NFTA_LIST_ELEM), *d;
+	size_t i;
+
+	mnl_attr_put_strz(hand.nlh, NFTA_EXPR_NAME, name);
+	d = mnl_attr_nest_start(hand.nlh, NFTA_EXPR_DATA);
+	if (set != NULL)
+		mnl_attr_put_strz(hand.nlh, NFTA_LOOKUP_SET, set);
+	for (i = 0; i < n; i++)
+		mnl_attr_put_u32(hand.nlh, num[i].id, htonl(num[i].value));
+	mnl_attr_nest_end(hand.nlh, d);
+	mnl_attr_nest_end(hand.nlh, e);
+}
+#define EXPR(name, set, ...)                                      \
+	put_expr(name, set, (const struct number[]){__VA_ARGS__}, \
+	    sizeof((const struct number[]){__VA_ARGS__}) /        \
+		sizeof(struct number))
+
+#define LOAD                                                                  \
+	EXPR("payload", NULL, {NFTA_PAYLOAD_DREG, 1}, {NFTA_PAYLOAD_BASE, 1}, \
+	    {NFTA_PAYLOAD_OFFSET, 12}, {NFTA_PAYLOAD_LEN, 4})
+#define MAP(name) \
+	EXPR("lookup", name, {NFTA_LOOKUP_SREG, 1}, {NFTA_LOOKUP_DREG, 1})
+#define NAT(type)                                                      \
+	EXPR("nat", NULL, {NFTA_NAT_TYPE, type}, {NFTA_NAT_FAMILY, 2}, \
+	    {NFTA_NAT_REG_ADDR_MIN, 1})
+
+static void
+rule_refuses(struct nlattr *list, const char *expect)
+{
+	mnl_attr_nest_end(hand.nlh, list);
+	end_refuses(expect);
+}
+
+static void
+test_translation(void **state)
+{
+	struct nlattr *l;
+
+	(void)state;
+	l = rule_begin();
+	LOAD;
+	MAP("src4");
+	NAT(NFT_NAT_SNAT);
+	mnl_attr_nest_end(hand.nlh, l);
+	end_passes();
+	l = rule_begin();
+	LOAD;
+	NAT(NFT_NAT_SNAT); /* to whatever the packet says */
+	rule_refuses(l, "nat: not by a map");
+	l = rule_begin();
+	MAP("src4");
+	LOAD; /* overwrites what the map gave */
+	NAT(NFT_NAT_SNAT);
+	rule_refuses(l, "nat: not by a map");
+	l = rule_begin();
+	MAP("src4");
+	NAT(NFT_NAT_SNAT);
+	NAT(NFT_NAT_SNAT);
+	rule_refuses(l, "nat: not by a map");
+	l = rule_begin();
+	MAP("src4");
+	NAT(NFT_NAT_DNAT);
+	rule_refuses(l, "nat: type");
+	l = rule_begin();
+	MAP("fwd4"); /* has a port that has to be used */
+	NAT(NFT_NAT_DNAT);
+	rule_refuses(l, "port register");
+	l = rule_begin();
+	MAP("mymap");
+	rule_refuses(l, "set \"mymap\"");
+}
+
+static void
+test_expressions(void **state)
+{
+	static const char *const bad[] = {"log", "queue", "tproxy", "fwd",
+	    "dup", "synproxy", "limit", "masq", "redir", "objref", "dynset",
+	    "exthdr", "counter", "match", "target", "socket", "rt"};
+	struct nlattr *l;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(bad); i++) {
+		l = rule_begin();
+		EXPR(bad[i], NULL, {1, 1});
+		rule_refuses(l, "");
+	}
+	l = rule_begin(); /* writes into the packet */
+	EXPR("payload", NULL, {NFTA_PAYLOAD_SREG, 1}, {NFTA_PAYLOAD_BASE, 1},
+	    {NFTA_PAYLOAD_OFFSET, 12}, {NFTA_PAYLOAD_LEN, 4});
+	rule_refuses(l, "attribute 5 is not allowed in payload");
+	l = rule_begin(); /* sets the packet's mark */
+	EXPR("meta", NULL, {NFTA_META_SREG, 1}, {NFTA_META_KEY, NFT_META_MARK});
+	rule_refuses(l, "not allowed in meta");
+	l = rule_begin();
+	EXPR(
+	    "meta", NULL, {NFTA_META_DREG, 1}, {NFTA_META_KEY, NFT_META_SKUID});
+	rule_refuses(l, "meta: key");
+	l = rule_begin();
+	EXPR("ct", NULL, {NFTA_CT_SREG, 1}, {NFTA_CT_KEY, NFT_CT_MARK});
+	rule_refuses(l, "ct: setting key");
+	l = rule_begin();
+	put_expr("nat", NULL, NULL, 0);
+	rule_refuses(l, "is missing");
+	l = rule_begin();
+	EXPR("reject", NULL, {NFTA_REJECT_TYPE, NFT_REJECT_ICMP_UNREACH});
+	rule_refuses(l, "reject: type");
+}
+
+static void
+test_verdicts(void **state)
+{
+	static const struct {
+		uint32_t code;
+		const char *chain, *expect;
+	} bad[] = {
+	    {(uint32_t)NFT_JUMP, "nat_pre", "not allowed in a verdict"},
+	    {(uint32_t)NFT_GOTO, NULL, "verdict"},
+	    {NF_QUEUE, NULL, "verdict 3"},
+	    {NF_STOLEN, NULL, "verdict 2"},
+	};
+	struct nlattr *l, *e, *d, *v, *c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < nitems(bad); i++) {
+		l = rule_begin();
+		e = mnl_attr_nest_start(hand.nlh, NFTA_LIST_ELEM);
+		mnl_attr_put_strz(hand.nlh, NFTA_EXPR_NAME, "immediate");
+		d = mnl_attr_nest_start(hand.nlh, NFTA_EXPR_DATA);
+		mnl_attr_put_u32(hand.nlh, NFTA_IMMEDIATE_DREG, 0);
+		v = mnl_attr_nest_start(hand.nlh, NFTA_IMMEDIATE_DATA);
+		c = mnl_attr_nest_start(hand.nlh, NFTA_DATA_VERDICT);
+		mnl_attr_put_u32(
+		    hand.nlh, NFTA_VERDICT_CODE, htonl(bad[i].code));
+		if (bad[i].chain != NULL)
+			mnl_attr_put_strz(
+			    hand.nlh, NFTA_VERDICT_CHAIN, bad[i].chain);
+		mnl_attr_nest_end(hand.nlh, c);
+		mnl_attr_nest_end(hand.nlh, v);
+		mnl_attr_nest_end(hand.nlh, d);
+		mnl_attr_nest_end(hand.nlh, e);
+		rule_refuses(l, bad[i].expect);
+	}
+}
+
+static void
+value(uint16_t type, const void *data, size_t len)
+{
+	struct nlattr *n = mnl_attr_nest_start(hand.nlh, type);
+
+	mnl_attr_put(hand.nlh, NFTA_DATA_VALUE, len, data);
+	mnl_attr_nest_end(hand.nlh, n);
+}
+
+static void
+element(const char *set, const void *key, size_t klen, const void *end,
+    const void *data, size_t dlen)
+{
+	struct nlattr *l, *e;
+
+	begin();
+	message(NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+	mnl_attr_put_strz(hand.nlh, NFTA_SET_ELEM_LIST_TABLE, "hagw");
+	mnl_attr_put_strz(hand.nlh, NFTA_SET_ELEM_LIST_SET, set);
+	l = mnl_attr_nest_start(hand.nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
+	e = mnl_attr_nest_start(hand.nlh, 1);
+	value(NFTA_SET_ELEM_KEY, key, klen);
+	if (end != NULL)
+		value(NFTA_SET_ELEM_KEY_END, end, klen);
+	if (data != NULL)
+		value(NFTA_SET_ELEM_DATA, data, dlen);
+	mnl_attr_nest_end(hand.nlh, e);
+	mnl_attr_nest_end(hand.nlh, l);
+}
+
+static void
+test_elements(void **state)
+{
+	uint8_t key[12] = {192, 0, 2, 9, 6, 0, 0, 0, 1, 187, 0, 0};
+	uint8_t end[12] = {192, 0, 2, 9, 6, 0, 0, 0, 2, 0, 0, 0};
+	uint8_t to[8] = {10, 0, 0, 20, 1, 187, 0, 0};
+	uint8_t family = 2;
+
+	(void)state;
+	element("fwd4", key, 12, NULL, to, 8);
+	end_passes();
+	element("fwd4r", key, 12, end, to, 4);
+	end_passes();
+	element("fwd4", key, 12, NULL, to, 4);
+	end_refuses("data of 4 bytes");
+	element("fwd4", key, 12, end, to, 8);
+	end_refuses("last key");
+	element("fwd4r", key, 12, NULL, to, 4);
+	end_refuses("last key");
+	element("fwd4", key, 8, NULL, to, 8);
+	end_refuses("key of 8 bytes");
+	element("fwd4r", end, 12, key, to, 4);
+	end_refuses("ports 512-443");
+	element("grace", &family, 1, NULL, NULL, 0); /* for ever */
+	end_refuses("not bounded");
+	key[4] = IPPROTO_ICMP;
+	element("fwd4", key, 12, NULL, to, 8);
+	end_refuses("protocol 1");
+	key[4] = IPPROTO_TCP;
+	key[5] = 1;
+	element("fwd4", key, 12, NULL, to, 8);
+	end_refuses("protocol");
+	element("other", key, 12, NULL, to, 8);
+	end_refuses("set \"other\"");
+}
+
+/* Every byte, every bit of a real batch: no crash, and mostly refused. */
+static void
+test_flips(void **state)
+{
+	struct nat_batch b = full_batch(conf);
+	uint8_t *copy = malloc(b.len);
+	size_t i, let = 0;
+	int bit;
+
+	(void)state;
+	assert_non_null(copy);
+	for (i = 0; i < b.len; i++) {
+		memcpy(copy, b.data, b.len);
+		for (bit = 0; bit < 8; bit++) {
+			copy[i] = b.data[i] ^ (uint8_t)(1 << bit);
+			let += authz_nat(&view, copy, b.len) == NULL;
+		}
+	}
+	/* sequence numbers, values compared with, the marker: data */
+	assert_true(let * 4 < b.len * 8);
+	free(copy);
+	nft_batch_free(&b);
+}
+
+/* Cut anywhere; the copy is as long as that, for the sanitizer to see. */
+static void
+test_cuts(void **state)
+{
+	struct nat_batch b = full_batch(conf);
+	uint8_t *copy;
+	size_t len;
+
+	(void)state;
+	for (len = 0; len < b.len; len++) {
+		copy = malloc(len + (len == 0));
+		assert_non_null(copy);
+		memcpy(copy, b.data, len);
+		assert_non_null(authz_nat(&view, copy, len));
+		free(copy);
+	}
+	nft_batch_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_examples_pass),
+	    cmocka_unit_test(test_changes_pass),
+	    cmocka_unit_test(test_foreign_addresses),
+	    cmocka_unit_test(test_tables_and_types),
+	    cmocka_unit_test(test_framing),
+	    cmocka_unit_test(test_chains),
+	    cmocka_unit_test(test_translation),
+	    cmocka_unit_test(test_expressions),
+	    cmocka_unit_test(test_verdicts),
+	    cmocka_unit_test(test_elements),
+	    cmocka_unit_test(test_flips),
+	    cmocka_unit_test(test_cuts),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
