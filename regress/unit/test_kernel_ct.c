@@ -127,6 +127,32 @@ status(void)
 	return s;
 }
 
+/* One byte of CTA_PROTOINFO_TCP of the only entry. */
+static int
+tcp_info(int what)
+{
+	union {
+		struct nlmsghdr nlh;
+		char buf[8192];
+	} in;
+	const struct nlattr *a, *b, *c;
+	int fd = kct_dump_socket(AF_UNSPEC), value = -1;
+
+	assert_true(recv(fd, &in, sizeof(in), 0) > 0);
+	close(fd);
+	mnl_attr_for_each (a, &in.nlh, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(a) != CTA_PROTOINFO)
+			continue;
+		mnl_attr_for_each_nested (b, a) {
+			mnl_attr_for_each_nested (c, b) {
+				if (mnl_attr_get_type(c) == what)
+					value = mnl_attr_get_u8(c);
+			}
+		}
+	}
+	return value;
+}
+
 static long
 left_s(void)
 {
@@ -177,6 +203,34 @@ tcp_snat(void **state)
 	assert_int_equal(flows("-g"), 0);
 	assert_in_range(left_s(), 997, 1000);
 	assert_int_equal(status(), r.status);
+}
+
+static void
+tcp_window_scale(void **state)
+{
+	struct ct_rec r;
+	int liberal = IP_CT_TCP_FLAG_BE_LIBERAL;
+	int both = IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	r.wscale_orig = 9;
+	r.wscale_reply = 200; /* beyond RFC 7323 */
+	r.tcp_flags_reply |= IP_CT_TCP_FLAG_MAXACK_SET; /* not restorable */
+	apply(&r, 0);
+	assert_int_equal(tcp_info(CTA_PROTOINFO_TCP_WSCALE_ORIGINAL), 9);
+	assert_int_equal(tcp_info(CTA_PROTOINFO_TCP_WSCALE_REPLY), 14);
+	assert_int_equal(
+	    tcp_info(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL), both | liberal);
+	assert_int_equal(
+	    tcp_info(CTA_PROTOINFO_TCP_FLAGS_REPLY), both | liberal);
+	r.op = CT_OP_UPDATE; /* without: what is there stays */
+	r.fields &= (uint16_t)~CTF_TCP_WIN;
+	apply(&r, 0);
+	assert_int_equal(tcp_info(CTA_PROTOINFO_TCP_WSCALE_ORIGINAL), 9);
+	assert_int_equal(
+	    tcp_info(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL), both | liberal);
 }
 
 static void
@@ -577,6 +631,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup(f, flush)
 	const struct CMUnitTest tests[] = {
 	    T(tcp_snat),
+	    T(tcp_window_scale),
 	    T(udp_dnat),
 	    T(both_ways),
 	    T(icmp_id_changed),
