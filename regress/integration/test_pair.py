@@ -87,6 +87,8 @@ def test_crash_and_return(fire, pair, rebooted):
         lab.wait_for(f"{other.name}: master", other.is_master, 5)
         fire.check(DETECT_MS + SLACK_MS)
         fire.mark()
+        lab.wait_for("addresses that nobody refreshes: gone",
+                     lambda gone=gone: not gone.holds(), 4)
         gone.come_back(rebooted=rebooted)
         pair.wait_ready(gone)
         assert other.is_master() and not gone.holds()

@@ -89,6 +89,19 @@ def test_a_dead_hagwd_leaves_no_address_behind(pair, nat1):
     pair.wait_equal()
 
 
+def test_one_that_returns_within_the_lifetime_stays_backup(pair, nat1):
+    """Its addresses are still there, but another is master by now."""
+    nat2 = pair.gateways[1]
+    nat1.kill9()
+    lab.wait_for("nat2: master", nat2.is_master, 5)
+    nat1.start_hagwd()
+    pair.wait_ready(nat1)
+    assert nat2.is_master() and not nat1.holds()
+    assert nat2.show("vrrp")["vrrp"]["role"] == "MASTER"
+    assert pair.talkers.settle(15)["lost"] == 0
+    pair.wait_equal()
+
+
 def test_a_quick_restart_adopts_what_is_there(pair, nat1):
     """As under an init that restarts at once. Flows go on meanwhile."""
     nat1.kill9()

@@ -15,14 +15,15 @@ ADVERTISE = "100ms"
 LOOK_S = 1.5  # between two steps, for the eye and for the traffic
 
 PICTURE = """\
-                 nat1 172.23.0.10      172.24.0.10
-  client1 ------<                   | sync          >------ client2
-  172.23.0.20    nat2 172.23.0.11      172.24.0.11           172.24.0.20
-         virtual: 172.23.0.100      172.24.0.100 (source NAT)
+                        .10 nat1 .10
+  client1 --- net1 ----<   | sync   >---- net2 --- client2
+  172.23.0.20           .11 nat2 .11               172.24.0.20
+              172.23.0.100      172.24.0.100 (virtual; source NAT)
 """
 
-COLUMNS = f"{'TIME':>7}  {'WHAT HAPPENED':<42} {'MASTER':<7}" \
-          f"{'ALIVE':>6}{'LOST':>6}{'GAP tcp':>10}{'ssh':>9}{'ping':>9}"
+ROW = "{:>7} {:<31}{:<7}{:>5}{:>5}{:>9}{:>8}{:>8}"
+COLUMNS = (f"{'TCP FLOWS':>56}{'LONGEST GAP IN MS':>24}\n" + ROW.format("TIME", "WHAT HAPPENED", "MASTER", "ALIVE",
+                               "LOST", "FLOWS", "SSH", "PING"))
 
 
 class Show:
@@ -39,7 +40,7 @@ class Show:
 
     def note(self, text):
         """A line about what is being done, under the clock."""
-        print(f"{self.now():6.1f}s  . {text}", flush=True)
+        print(f"{self.now():6.1f}s   . {text}", flush=True)
 
     def traffic(self):
         pair = self.pair
@@ -56,11 +57,10 @@ class Show:
         alive, ssh_gap = self.ssh.mark()
         ping = self.ping.mark()
         masters = "+".join(gw.name for gw in self.pair.masters()) or "none"
-        ssh = f"{ssh_gap:.0f} ms" if alive else "DEAD"
-        print(f"{self.now():6.1f}s  {what:<42} {masters:<7}"
-              f"{flows['alive']:>6}{flows['lost']:>6}"
-              f"{flows['longest_gap_ms']:>7.0f} ms{ssh:>9}"
-              f"{ping['longest_gap_ms']:>6.0f} ms", flush=True)
+        print(ROW.format(f"{self.now():.1f}s", what, masters, flows["alive"],
+                         flows["lost"], f"{flows['longest_gap_ms']:.0f}",
+                         f"{ssh_gap:.0f}" if alive else "DEAD",
+                         f"{ping['longest_gap_ms']:.0f}"), flush=True)
         if flows["lost"] > 0:
             self.failures.append(f"{what}: {flows['lost']} flows lost")
         if not alive:
@@ -87,7 +87,7 @@ class Show:
         self.note(f"{gw.name}$ hactl {word}")
         answer = gw.hactl(word, check=False, timeout=30)
         for line in (answer.stdout + answer.stderr).splitlines():
-            print(f"           {line}", flush=True)
+            print(f"            {line}", flush=True)
         if answer.returncode != 0:
             self.failures.append(f"hactl {word} on {gw.name}: exit "
                                  f"{answer.returncode}")

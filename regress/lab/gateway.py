@@ -107,18 +107,24 @@ class Gateway(Host):
         return None
 
     def kill9(self):
-        """SIGKILL to hagwd and every child of it."""
-        for pid in self.hagw_pids():
-            kill(pid)
+        """SIGKILL to hagwd and every child of it, all at one moment."""
+        pids = self.hagw_pids()
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                kill(pid, sig)
         if self.hagwd is not None:
             self.hagwd.stop()
         self.hagwd = None
 
     def crash(self):
-        """The power cord: no process and no cable any more."""
+        """The power cord: no process and no cable any more.
+
+        In this order: a process that sees one cable go could still tell the
+        other gateway so by the next one.
+        """
+        self.kill9()
         for cable in self.cables.values():
             cable.pull()
-        self.kill9()
 
     def come_back(self, rebooted=False, wait=True):
         """Plug the cables, start hagwd. A rebooted host has lost its flows."""
