@@ -28,7 +28,16 @@ BUILD_ID := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo release)
 CPPFLAGS += -D_GNU_SOURCE -Icommon
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS) $(LDFLAGS)
 
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+# V=1 shows the commands.
+ifeq ($(V),1)
+say =
+Q :=
+else
+say = @printf '  %-4s %s\n' $(1) $(2);
+Q := @
+endif
+
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
 lib = $(shell pkg-config --libs $(1))
 
 # A program is a folder; ctl holds two.
@@ -78,22 +87,26 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/libcommon.a: $(call obj,$(SRC_common))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 # Everything of a program but its main file, for the tests too.
 define PROG
 $(B)/lib$(1).a: $$(call obj,$$(filter-out $$(MAIN_$(1)),$$(SRC_$(1))))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(call say,AR,$$@)
+	$$(Q)ar rcs $$@ $$^
 
 $(B)/$(DIR_$(1))/$(1): $$(call obj,$$(MAIN_$(1))) $(B)/lib$(1).a \
     $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS_ALL) -o $$@ $$^ \
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$(LDFLAGS_ALL) -o $$@ $$^ \
 	    $$(call lib,$$(LIBS_$(1)))
 endef
 $(foreach p,$(PROGS),$(eval $(call PROG,$(p))))
@@ -106,8 +119,16 @@ UNIT_LIBS := $(B)/libhagwd.a $(B)/libvrrpd.a $(B)/libsyncd.a $(B)/libnatd.a \
 
 $(B)/unit/%: $(B)/obj/regress/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $^ \
-	    $(call lib,$(PKGS) cmocka)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $< $(FIRST) \
+	    $(UNIT_LIBS) $(call lib,$(PKGS) cmocka)
+
+# Names are unique within a program, not across: its own library first.
+$(B)/unit/test_vrrp_%: FIRST = $(B)/libvrrpd.a
+$(B)/unit/test_sync_%: FIRST = $(B)/libsyncd.a
+$(B)/unit/test_nat_%: FIRST = $(B)/libnatd.a
+$(B)/unit/test_hactl_%: FIRST = $(B)/libhactl.a
+$(B)/unit/test_ctld%: FIRST = $(B)/libctld.a
 
 $(B)/obj/regress/unit/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd -Inatd \
 	-Ictl
@@ -128,11 +149,13 @@ lab-tools: $(LAB_BIN)
 
 # The manual of the site file: its list of keys is the schema's.
 $(B)/mkman: etc/mkman.c $(B)/libcommon.a
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $^ \
-	    $(call lib,$(LIBS_common))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ \
+	    $^ $(call lib,$(LIBS_common))
 
 $(B)/hagw-site.5: etc/hagw-site.5.in $(B)/mkman
-	$(B)/mkman <etc/hagw-site.5.in >$@
+	$(call say,GEN,$@)
+	$(Q)$(B)/mkman etc/hagw-site.5.in >$@
 
 man: $(B)/hagw-site.5
 
@@ -172,7 +195,7 @@ check-format: ## KNF, by clang-format
 
 lint: ## cppcheck; the exceptions stand in etc/cppcheck.suppress
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
-	    --inline-suppr --error-exitcode=1 -D_GNU_SOURCE -Icommon \
+	    --inline-suppr --error-exitcode=1 --include=/usr/include/$(shell gcc -dumpmachine)/sys/queue.h -D_GNU_SOURCE -Icommon \
 	    -Iparentd --suppressions-list=etc/cppcheck.suppress \
 	    $(addprefix -i,regress) common parentd vrrpd syncd natd ctl
 

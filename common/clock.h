@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <sys/time.h>
 
-uint64_t clock_us(void);	 /* CLOCK_MONOTONIC, microseconds */
-uint64_t clock_real_ns(void);	 /* CLOCK_REALTIME, for people only */
+uint64_t clock_us(void); /* CLOCK_MONOTONIC, microseconds */
+uint64_t clock_real_ns(void); /* CLOCK_REALTIME, for people only */
 struct timeval clock_tv(uint64_t us); /* a span, for evtimer_add */
 
 #endif

@@ -17,25 +17,25 @@
 
 #include "hagw.h"
 
-#define CONF_NAME_MAX 32 /* with the NUL */
-#define CONF_SITE_MAX 64
-#define CONF_PATH_MAX 256
-#define CONF_NODES_MAX 8
-#define CONF_NETS_MAX 32
-#define CONF_PATHS_MAX 4 /* of sync.over; this version takes one */
-#define CONF_SOURCES_MAX 256
-#define CONF_FORWARDS_MAX 65536
-#define CONF_HASH_LEN 32
+#define CONF_NAME_MAX             32 /* with the NUL */
+#define CONF_SITE_MAX             64
+#define CONF_PATH_MAX             256
+#define CONF_NODES_MAX            8
+#define CONF_NETS_MAX             32
+#define CONF_PATHS_MAX            4 /* of sync.over; this version takes one */
+#define CONF_SOURCES_MAX          256
+#define CONF_FORWARDS_MAX         65536
+#define CONF_HASH_LEN             32
 
-#define CONF_ADVERTISE_MIN_US 10000	/* 10ms */
-#define CONF_ADVERTISE_MAX_US 40000000	/* 40s */
+#define CONF_ADVERTISE_MIN_US     10000 /* 10ms */
+#define CONF_ADVERTISE_MAX_US     40000000 /* 40s */
 #define CONF_ADVERTISE_DEFAULT_US 1000000 /* 1s */
 
 /* sync.protocols, a mask */
-#define CONF_PROTO_TCP 0x01
-#define CONF_PROTO_UDP 0x02
-#define CONF_PROTO_ICMP 0x04 /* ICMP and ICMPv6 */
-#define CONF_PROTO_ALL 0x07
+#define CONF_PROTO_TCP            0x01
+#define CONF_PROTO_UDP            0x02
+#define CONF_PROTO_ICMP           0x04 /* ICMP and ICMPv6 */
+#define CONF_PROTO_ALL            0x07
 
 struct conf_node {
 	char name[CONF_NAME_MAX];
@@ -45,10 +45,10 @@ struct conf_node {
 struct conf_net {
 	char name[CONF_NAME_MAX];
 	char ifname[CONF_NODES_MAX][IFNAMSIZ]; /* by node */
-	struct in_addr addr[CONF_NODES_MAX];   /* by node; 0: none there */
-	struct in_addr vip;		       /* 0: none */
-	uint8_t plen;			       /* the same on every node */
-	uint8_t vrid;			       /* 0 without a vip */
+	struct in_addr addr[CONF_NODES_MAX]; /* by node; 0: none there */
+	struct in_addr vip; /* 0: none */
+	uint8_t plen; /* the same on every node */
+	uint8_t vrid; /* 0 without a vip */
 };
 
 struct conf_ha {
@@ -81,9 +81,9 @@ struct conf_forward {
 	uint16_t lo;
 	uint16_t hi;
 	uint16_t to_port; /* first one; equals lo when ports are kept */
-	uint8_t on;	  /* network whose vip it listens at */
-	uint8_t proto;	  /* IPPROTO_TCP or IPPROTO_UDP */
-	uint8_t hairpin;  /* bool */
+	uint8_t on; /* network whose vip it listens at */
+	uint8_t proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t hairpin; /* bool */
 };
 
 /* What fits one message: everything but the two arrays. */
@@ -137,8 +137,8 @@ bool conf_in_group(const struct conf *, int n);
  * Does network a of conf x need other VRRP sockets than network b of y?
  * Same name, interface, own address and vrid mean no.
  */
-bool conf_net_same_vrrp(const struct conf *x, int a, const struct conf *y,
-    int b);
+bool conf_net_same_vrrp(
+    const struct conf *x, int a, const struct conf *y, int b);
 bool conf_net_same_sync(const struct conf *x, const struct conf *y);
 
 /*
@@ -159,7 +159,7 @@ struct conf_msg {
 	enum conf_level level;
 	int line;
 	int col;
-	int width;  /* columns to underline */
+	int width; /* columns to underline */
 	char *text; /* "unknown key ..." without place */
 };
 
@@ -188,8 +188,8 @@ void conf_report_print(FILE *, const struct conf_report *);
  * conf the caller frees, or NULL with errors in the report. Warnings do
  * not prevent a conf.
  */
-struct conf *conf_load(const char *path, const char *node,
-    struct conf_report *);
+struct conf *conf_load(
+    const char *path, const char *node, struct conf_report *);
 
 /* The same from memory; path is only for messages. */
 struct conf *conf_load_buf(const char *buf, size_t len, const char *path,
@@ -199,8 +199,8 @@ struct conf *conf_load_buf(const char *buf, size_t len, const char *path,
  * The sync key: a file of mode 0600, root's, of exactly 32 bytes or of 64
  * hexadecimal digits and a newline. 0, or -1 with why filled in.
  */
-int conf_read_key(const char *path, uint8_t key[HAGW_SYNC_KEYLEN], char *why,
-    size_t whysz);
+int conf_read_key(
+    const char *path, uint8_t key[HAGW_SYNC_KEYLEN], char *why, size_t whysz);
 
 /* The man page's list of keys, in mdoc, from the schema table. */
 void conf_schema_mdoc(FILE *);

@@ -14,29 +14,29 @@
 #include "conf.h"
 #include "hagw.h"
 
-#define CTL_TEXT_MAX 256
-#define CTL_NEVER UINT64_MAX
+#define CTL_TEXT_MAX   256
+#define CTL_NEVER      UINT64_MAX
 #define CTL_EVENTS_MAX 1000 /* show events N */
 
 /* What a request asks for. The table in ctl/words.c names them. */
 enum ctl_what {
 	CTL_SHOW_NODE = 1, /* parent: struct ctl_node, ctl_peer, ctl_warning */
-	CTL_SHOW_VRRP,	   /* vrrpd: ctl_vrrp, ctl_vrrp_net, ctl_warning */
-	CTL_SHOW_SYNC,	   /* syncd: ctl_sync, ctl_sync_peer, ctl_warning */
-	CTL_SHOW_NAT,	   /* natd: ctl_nat, ctl_nat_rule, ctl_warning */
-	CTL_SHOW_CONFIG,   /* parent: text */
-	CTL_SHOW_EVENTS,   /* parent: ctl_event, oldest first; arg: how many */
-	CTL_SHOW_PROCESS,  /* parent: ctl_process */
-	CTL_MONITOR,	   /* parent: ctl_event as they come, no END */
-	CTL_WHAT_CHANGE,   /* those below change something: root only */
-	CTL_FAILOVER,	   /* parent: ctl_progress; flag force */
-	CTL_FAILBACK,	   /* the same */
-	CTL_RELOAD,	   /* parent: text (report), END */
-	CTL_LOG,	   /* flag verbose */
+	CTL_SHOW_VRRP, /* vrrpd: ctl_vrrp, ctl_vrrp_net, ctl_warning */
+	CTL_SHOW_SYNC, /* syncd: ctl_sync, ctl_sync_peer, ctl_warning */
+	CTL_SHOW_NAT, /* natd: ctl_nat, ctl_nat_rule, ctl_warning */
+	CTL_SHOW_CONFIG, /* parent: text */
+	CTL_SHOW_EVENTS, /* parent: ctl_event, oldest first; arg: how many */
+	CTL_SHOW_PROCESS, /* parent: ctl_process */
+	CTL_MONITOR, /* parent: ctl_event as they come, no END */
+	CTL_WHAT_CHANGE, /* those below change something: root only */
+	CTL_FAILOVER, /* parent: ctl_progress; flag force */
+	CTL_FAILBACK, /* the same */
+	CTL_RELOAD, /* parent: text (report), END */
+	CTL_LOG, /* flag verbose */
 	CTL_WHAT_MAX
 };
 
-#define CTL_F_FORCE 0x1
+#define CTL_F_FORCE   0x1
 #define CTL_F_VERBOSE 0x2
 
 struct ctl_request {
@@ -111,12 +111,12 @@ struct ctl_peer {
 
 struct ctl_vrrp {
 	uint32_t role;
-	uint32_t priority;   /* as advertised */
+	uint32_t priority; /* as advertised */
 	uint32_t configured; /* as in the site file */
-	uint32_t ready;	     /* holds every flow */
+	uint32_t ready; /* holds every flow */
 	uint32_t preempt;
 	uint32_t released; /* by hactl failover: will not preempt */
-	uint32_t split;	   /* two masters suspected */
+	uint32_t split; /* two masters suspected */
 	uint32_t transitions;
 	uint64_t splits;
 	uint64_t advertise_us; /* in use: adopted from the master */
@@ -151,18 +151,18 @@ struct ctl_vrrp_net {
 	uint64_t err_interval;
 	uint64_t err_count; /* no address at all */
 	uint64_t err_addresses;
-	uint64_t cksum_plain;  /* without the pseudo-header (RFC 9568) */
+	uint64_t cksum_plain; /* without the pseudo-header (RFC 9568) */
 	uint64_t cksum_pseudo; /* with it (RFC 5798) */
 	uint64_t announces;
 };
 
 struct ctl_sync {
 	uint32_t role;
-	uint32_t ready;	   /* a bulk was finished since (re)joining */
+	uint32_t ready; /* a bulk was finished since (re)joining */
 	uint32_t npeers;
 	uint32_t settling; /* the pass after takeover is under way */
-	uint64_t flows;	   /* entries in this kernel */
-	uint64_t events;   /* read from the kernel */
+	uint64_t flows; /* entries in this kernel */
+	uint64_t events; /* read from the kernel */
 	uint64_t records_out;
 	uint64_t coalesced;
 	uint64_t filtered; /* local, protocol, ... : not synchronised */
@@ -172,10 +172,10 @@ struct ctl_sync {
 	uint64_t conflicts; /* a flow clashed with another one here */
 	uint64_t swept;
 	uint64_t settled;
-	uint64_t bad_key;     /* datagrams dropped: authentication */
+	uint64_t bad_key; /* datagrams dropped: authentication */
 	uint64_t bad_replay;
 	uint64_t bad_version;
-	uint64_t bad_format;  /* truncated, impossible */
+	uint64_t bad_format; /* truncated, impossible */
 	uint64_t bad_site;
 };
 
@@ -192,17 +192,17 @@ struct ctl_sync_peer {
 	uint64_t seen_us;
 	uint64_t rtt_us;
 	uint64_t lag_us; /* age of the oldest unconfirmed record */
-	uint64_t flows;	 /* entries in the peer's kernel, by heartbeat */
+	uint64_t flows; /* entries in the peer's kernel, by heartbeat */
 	uint64_t unconfirmed;
-	uint64_t sent;	 /* datagrams */
+	uint64_t sent; /* datagrams */
 	uint64_t received;
 	uint64_t resent;
-	uint64_t lost;	 /* never confirmed: repaired by a bulk */
+	uint64_t lost; /* never confirmed: repaired by a bulk */
 	uint64_t records_in;
 	uint64_t bulks_sent;
 	uint64_t bulks_received;
 	uint64_t bulk_real_ns; /* end of the last full one; 0: none */
-	uint64_t bulk_us;      /* and how long it took */
+	uint64_t bulk_us; /* and how long it took */
 	uint64_t bulk_records;
 };
 
@@ -210,7 +210,7 @@ struct ctl_nat {
 	uint32_t sources;
 	uint32_t forwards;
 	uint32_t loaded; /* the wanted state is in the kernel */
-	uint32_t grace;	 /* takeover grace is open */
+	uint32_t grace; /* takeover grace is open */
 	uint64_t applied_us; /* ago */
 	uint64_t batches;
 	uint64_t failures;
@@ -229,8 +229,8 @@ struct ctl_nat_rule {
 
 struct ctl_process {
 	char name[12];
-	char state[16];	 /* running, starting, waiting 4s, stopped */
-	char note[64];	 /* what the sandbox lacks, the last exit */
+	char state[16]; /* running, starting, waiting 4s, stopped */
+	char note[64]; /* what the sandbox lacks, the last exit */
 	int32_t pid;
 	uint32_t restarts;
 	uint32_t queued; /* messages waiting for it */

@@ -14,18 +14,18 @@
 /* What to do with it. */
 enum ct_op {
 	CT_OP_NEW = 1, /* probably unknown at the peer: create, else update */
-	CT_OP_UPDATE,  /* probably known: update, else create */
+	CT_OP_UPDATE, /* probably known: update, else create */
 	CT_OP_DELETE,
-	CT_OP_TIMEOUT  /* only the timeout of an existing entry */
+	CT_OP_TIMEOUT /* only the timeout of an existing entry */
 };
 
 /* Which of the optional fields are set (ct_rec.fields). */
-#define CTF_STATUS 0x0001
+#define CTF_STATUS  0x0001
 #define CTF_TIMEOUT 0x0002
-#define CTF_MARK 0x0004
-#define CTF_TCP 0x0008	 /* tcp_state */
+#define CTF_MARK    0x0004
+#define CTF_TCP     0x0008 /* tcp_state */
 #define CTF_TCP_WIN 0x0010 /* wscale_*, tcp_flags_* */
-#define CTF_ID 0x0020	 /* id: delete only the entry with this id */
+#define CTF_ID      0x0020 /* id: delete only the entry with this id */
 
 /*
  * Addresses and ports in network order. ICMP: the id stands in sport, type
@@ -42,19 +42,19 @@ struct ct_tuple {
 struct ct_rec {
 	struct ct_tuple orig;
 	struct ct_tuple reply; /* after translation, as the kernel has it */
-	uint32_t status;       /* IPS_* bits */
+	uint32_t status; /* IPS_* bits */
 	uint32_t timeout_s;
 	uint32_t mark;
-	uint32_t id;	 /* CTA_ID, host order, of the kernel that has the entry */
+	uint32_t id; /* CTA_ID, host order, of the kernel that has the entry */
 	uint16_t fields; /* CTF_* */
-	uint16_t zone;	 /* 0: the default zone, the only one so far */
-	uint8_t op;	 /* enum ct_op */
-	uint8_t family;	 /* AF_INET or AF_INET6 */
-	uint8_t proto;	 /* IPPROTO_* */
+	uint16_t zone; /* 0: the default zone, the only one so far */
+	uint8_t op; /* enum ct_op */
+	uint8_t family; /* AF_INET or AF_INET6 */
+	uint8_t proto; /* IPPROTO_* */
 	uint8_t tcp_state; /* enum tcp_conntrack */
 	uint8_t wscale_orig;
 	uint8_t wscale_reply;
-	uint8_t tcp_flags_orig;	 /* IP_CT_TCP_FLAG_* */
+	uint8_t tcp_flags_orig; /* IP_CT_TCP_FLAG_* */
 	uint8_t tcp_flags_reply;
 };
 
@@ -67,10 +67,10 @@ struct ct_rec {
  * ceiling (INT_MAX jiffies, 24.8 days at 1000 Hz). A full bulk each day
  * keeps the remainder inside its step.
  */
-#define CT_HOLD_BASE_S 864000  /* 10 days */
-#define CT_HOLD_STEP_S 259200  /* 3 days */
-#define CT_HOLD_STEPS 4
-#define CT_HOLD_MAX_S (CT_HOLD_BASE_S + CT_HOLD_STEPS * CT_HOLD_STEP_S)
+#define CT_HOLD_BASE_S 864000 /* 10 days */
+#define CT_HOLD_STEP_S 259200 /* 3 days */
+#define CT_HOLD_STEPS  4
+#define CT_HOLD_MAX_S  (CT_HOLD_BASE_S + CT_HOLD_STEPS * CT_HOLD_STEP_S)
 
 /* The timeout to inject with in this generation. */
 static inline uint32_t

@@ -5,24 +5,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HAGW_VERSION "0.1.0"
+#define HAGW_VERSION        "0.1.0"
 
 /*
  * Tag of everything hagw puts into the kernel: IFA_PROTO of addresses,
  * rtm_protocol of routes. Free in rtnetlink.h and iproute2's rt_protos.
  */
-#define HAGW_KERNEL_PROTO 104
+#define HAGW_KERNEL_PROTO   104
 
-#define HAGW_DEFAULT_CONF "/etc/hagw/site.yaml"
-#define HAGW_DEFAULT_NODE "/etc/hagw/node"
-#define HAGW_DEFAULT_KEY "/etc/hagw/sync.key"
+#define HAGW_DEFAULT_CONF   "/etc/hagw/site.yaml"
+#define HAGW_DEFAULT_NODE   "/etc/hagw/node"
+#define HAGW_DEFAULT_KEY    "/etc/hagw/sync.key"
 #define HAGW_DEFAULT_RUNDIR "/run/hagw"
-#define HAGW_SOCK_NAME "hagw.sock"
-#define HAGW_GROUP "hagw"	/* may look, not change */
-#define HAGW_NFT_TABLE "hagw"	/* family inet; the only table touched */
+#define HAGW_SOCK_NAME      "hagw.sock"
+#define HAGW_GROUP          "hagw" /* may look, not change */
+#define HAGW_NFT_TABLE      "hagw" /* family inet; the only table touched */
 
-#define HAGW_SYNC_PORT 3780	/* UDP */
-#define HAGW_SYNC_KEYLEN 32	/* bytes, AEAD key */
+#define HAGW_SYNC_PORT      3780 /* UDP */
+#define HAGW_SYNC_KEYLEN    32 /* bytes, AEAD key */
 
 /* One id per privilege, used as index of tables. */
 enum proc_id {

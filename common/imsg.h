@@ -12,13 +12,13 @@
 #include <stdint.h>
 
 #define IMSG_PACKET_MAX 65536
-#define IMSG_DATA_MAX (IMSG_PACKET_MAX - sizeof(struct imsg_hdr))
-#define IMSG_QUEUE_MAX 8192 /* messages waiting to be written */
+#define IMSG_DATA_MAX   (IMSG_PACKET_MAX - sizeof(struct imsg_hdr))
+#define IMSG_QUEUE_MAX  8192 /* messages waiting to be written */
 
 struct imsg_hdr {
 	uint32_t type; /* enum imsg_type */
-	uint32_t len;  /* bytes of payload */
-	uint32_t id;   /* request or item; 0 when unused */
+	uint32_t len; /* bytes of payload */
+	uint32_t id; /* request or item; 0 when unused */
 	uint32_t hasfd;
 };
 
@@ -40,10 +40,10 @@ struct imsgbuf {
 };
 
 int imsgbuf_init(struct imsgbuf *, int fd); /* fd becomes non-blocking */
-void imsgbuf_clear(struct imsgbuf *);	    /* closes fd, frees the queue */
+void imsgbuf_clear(struct imsgbuf *); /* closes fd, frees the queue */
 
 enum imsg_res {
-	IMSG_ERR = -1,	/* errno; a malformed packet is EBADMSG */
+	IMSG_ERR = -1, /* errno; a malformed packet is EBADMSG */
 	IMSG_EOF = 0,
 	IMSG_OK = 1,
 	IMSG_AGAIN = 2

@@ -16,7 +16,7 @@
 /* Argument checks beyond the call's number. */
 enum sandbox_arg {
 	SB_ANY,
-	SB_ARG,	      /* argument `arg` must equal `value` */
+	SB_ARG, /* argument `arg` must equal `value` */
 	SB_ARG_MASKED /* argument `arg` & `mask` must equal `value` */
 };
 
@@ -31,9 +31,9 @@ struct sandbox_call {
 
 struct sandbox_profile {
 	enum proc_id id;
-	const char *user;      /* "_hagw_vrrp" */
-	bool realtime;	       /* mlockall and SCHED_RR, where allowed */
-	unsigned int maxfds;   /* RLIMIT_NOFILE */
+	const char *user; /* "_hagw_vrrp" */
+	bool realtime; /* mlockall and SCHED_RR, where allowed */
+	unsigned int maxfds; /* RLIMIT_NOFILE */
 	const struct sandbox_call *calls; /* beyond the common ones */
 	size_t ncalls;
 };
@@ -41,7 +41,7 @@ struct sandbox_profile {
 /* What was not to be had, for READY. */
 #define SB_NO_LANDLOCK 0x1
 #define SB_NO_REALTIME 0x2
-#define SB_NO_MLOCK 0x4
+#define SB_NO_MLOCK    0x4
 
 /*
  * Two halves, because an event loop's descriptors must be made between them:
@@ -49,8 +49,8 @@ struct sandbox_profile {
  * Both end the process on failure; the second returns SB_NO_* bits.
  */
 void sandbox_prepare(const struct sandbox_profile *, int keepfd);
-unsigned int sandbox_enter(const struct sandbox_profile *,
-    const char *emptydir);
+unsigned int sandbox_enter(
+    const struct sandbox_profile *, const char *emptydir);
 
 /* The seccomp step alone (seccomp.c). */
 void seccomp_enter(const struct sandbox_profile *);

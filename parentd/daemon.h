@@ -84,10 +84,10 @@ void child_reaped(pid_t, int status);
 void child_violation(struct child *, const char *why);
 void child_ping_all(void);
 /* Quietly dropped when the child is not there; fd is taken over. */
-void child_send(
-    enum proc_id, enum imsg_type, uint32_t id, const void *, size_t);
-void child_send_fd(
-    enum proc_id, enum imsg_type, uint32_t id, int fd, const void *, size_t);
+void child_send(enum proc_id id, enum imsg_type type, uint32_t msgid,
+    const void *data, size_t len);
+void child_send_fd(enum proc_id id, enum imsg_type type, uint32_t msgid, int fd,
+    const void *data, size_t len);
 
 /* dispatch.c */
 void dispatch(struct child *, const struct imsg *);
