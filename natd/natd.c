@@ -54,6 +54,8 @@ static struct {
 	bool rebuild; /* the marker was read: it is not ours, or another */
 	struct nat_batch batch; /* under way; for what it says of errors */
 	uint32_t batch_id;
+	bool role_known;
+	uint32_t role;
 	bool grace_due;
 	uint64_t grace_until_us;
 	uint64_t sent_us;
@@ -154,6 +156,8 @@ have_marker(enum state_result res, bool found, const uint8_t *hash)
 	}
 	if (found && memcmp(hash, nat.wanted->hash, NAT_HASH_LEN) == 0) {
 		applied(nat.wanted);
+		if (!nat.grace_due)
+			nat.grace_until_us = 0;
 		log_info("table %s: adopted as it is, %zu elements",
 		    HAGW_NFT_TABLE, nat.wanted->nelems);
 	} else {
@@ -273,17 +277,26 @@ on_result(const struct imsg *m)
 
 /*
  * A new master: flows that the other one had and did not pass on in time
- * may be picked up for a while.
+ * may be picked up for a while. The first role told is no news, though: it
+ * is this process that is new, and a table that is adopted has had its
+ * grace. One that has to be built gets it, by load_full.
  */
 static void
 on_role(const struct imsg *m)
 {
+	bool first = !nat.role_known;
 	struct imsg_vrrp_role role;
+	uint32_t was = nat.role;
 
-	if (imsg_get(m, &role, sizeof(role)) == -1 || role.role != ROLE_MASTER)
+	if (imsg_get(m, &role, sizeof(role)) == -1)
+		return;
+	nat.role_known = true;
+	nat.role = role.role;
+	if (role.role != ROLE_MASTER || (!first && was == ROLE_MASTER) ||
+	    (first && nat.kernel != NULL))
 		return;
 	nat.grace_until_us = clock_us() + (uint64_t)NAT_GRACE_MS * 1000;
-	nat.grace_due = true;
+	nat.grace_due = !first;
 	step();
 }
 
