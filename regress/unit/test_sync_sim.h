@@ -1,0 +1,91 @@
+/*
+ * Two nodes wired in memory: each has a model kernel with conntrack entries,
+ * events and dumps made one read ahead, a parent that takes time, and a
+ * network between them that loses, repeats and reorders. One clock, seeded.
+ */
+#ifndef TEST_SYNC_SIM_H
+#define TEST_SYNC_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "syncd/syncd.h"
+
+#define SIM_FLOWS   3000 /* possible tuples */
+#define SIM_TICK_US 250
+#define SIM_EVENTS  65536
+#define SIM_PACKETS 8192
+#define SIM_CHUNK   40 /* entries in one read of a dump */
+
+struct sim_flow {
+	bool alive;
+	struct ct_rec rec; /* reply, status, mark, tcp_state, timeout_s, id */
+};
+
+struct sim_inject {
+	uint64_t at;
+	uint32_t id;
+	size_t n;
+	struct ct_rec recs[APPLY_BATCH];
+};
+
+struct sim_host {
+	struct sync s;
+	bool running;
+	struct sim_flow flows[SIM_FLOWS];
+	uint32_t next_id;
+	struct ct_rec events[SIM_EVENTS];
+	unsigned int ev_head, ev_tail;
+	struct sim_inject injects[APPLY_BATCHES];
+	unsigned int in_head, in_tail;
+	bool dump_asked;
+	uint64_t dump_at;
+	uint32_t dump_id;
+	int cursor; /* next slot; SIM_FLOWS: end */
+	struct ct_rec ahead[SIM_CHUNK];
+	unsigned int nahead;
+	bool ahead_end;
+	unsigned int dumps;
+	struct imsg_ct_status status;
+	struct imsg_ct_barrier barrier;
+	unsigned int barriers;
+	unsigned int asked;
+	bool asked_operator;
+	uint64_t stuck_until; /* the parent takes nothing */
+};
+
+struct sim_packet {
+	uint64_t at;
+	int to;
+	size_t len;
+	uint8_t buf[WIRE_DGRAM_MAX];
+};
+
+struct sim {
+	uint64_t now;
+	uint64_t rnd;
+	unsigned int loss; /* percent */
+	unsigned int repeat; /* percent */
+	unsigned int jitter_us;
+	bool cut;
+	struct sim_host h[2];
+	struct sim_packet net[SIM_PACKETS];
+	unsigned int npackets;
+	uint64_t carried;
+};
+
+struct sim *sim_new(uint64_t seed);
+void sim_free(struct sim *);
+void sim_start(struct sim *, int host); /* syncd (re)starts */
+void sim_stop(struct sim *, int host);
+void sim_role(struct sim *, int host, enum role);
+void sim_run(struct sim *, uint64_t us, unsigned int churn); /* changes/tick */
+/* Until the standby is ready and nothing is under way; false: never. */
+bool sim_settle(struct sim *, int master, uint64_t limit_us);
+void sim_fill(struct sim *, int host, unsigned int n);
+/* Tuples in which the kernels differ. */
+unsigned int sim_differences(const struct sim *);
+unsigned int sim_count(const struct sim *, int host);
+uint32_t sim_random(struct sim *, uint32_t below);
+
+#endif
