@@ -124,7 +124,10 @@ void takeover_withdraw(void);
 void takeover_again(void); /* announce once more */
 
 /* adopt.c: what an earlier hagwd left in the kernel */
+void adopt_init(const char *rundir);
 void adopt(void);
+void adopt_lease(uint64_t now_us); /* renewed; 0: given back */
+uint64_t adopt_left_us(void); /* of the lease; 0: it ran out */
 
 /* handover.c: planned release, asked by hactl, a peer or a stop */
 void handover_failover(uint32_t ctl_id, bool force);

@@ -394,6 +394,7 @@ open_kernel(void)
 	if (sysctl_apply(hagwd.opt.rundir) == -1)
 		exit(1);
 	nets_init();
+	adopt_init(hagwd.opt.rundir);
 	adopt();
 	takeover_init();
 	if (nets_ctl_listen() == -1)

@@ -127,6 +127,7 @@ become(enum role role, const char *reason)
 	} else {
 		event_del(inject_timer);
 		event_del(lease_timer);
+		adopt_lease(0);
 		hagwd.view.inject = true;
 	}
 	/* natd before syncd: its grace matters at once */
@@ -159,6 +160,7 @@ takeover_lease(void)
 	    clock_tv(3 * (uint64_t)hagwd.conf->h.ha.advertise_us);
 
 	event_add(lease_timer, &tv);
+	adopt_lease(clock_us());
 }
 
 /* The peer's down timer is 3 intervals and its skew: we are before it. */
@@ -189,6 +191,8 @@ inject_closed(evutil_socket_t fd, short what, void *arg)
 void
 takeover_init(void)
 {
+	struct timeval left = clock_tv(adopt_left_us());
+
 	lease_timer = evtimer_new(hagwd.base, lease_ran_out, NULL);
 	inject_timer = evtimer_new(hagwd.base, inject_closed, NULL);
 	if (lease_timer == NULL || inject_timer == NULL)
@@ -198,7 +202,7 @@ takeover_init(void)
 	hagwd.view.inject = hagwd.role != ROLE_MASTER;
 	if (hagwd.role == ROLE_MASTER) { /* adopted */
 		set_vips();
-		takeover_lease();
+		event_add(lease_timer, &left);
 	}
 }
 
@@ -221,6 +225,7 @@ takeover_withdraw(void)
 {
 	if (hagwd.role == ROLE_MASTER)
 		remove_vips();
+	adopt_lease(0);
 	hagwd.role = hagwd.view.role = ROLE_BACKUP;
 }
 
