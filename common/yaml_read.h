@@ -18,7 +18,7 @@ enum ytype { Y_SCALAR, Y_LIST, Y_MAP };
 
 struct ynode {
 	STAILQ_ENTRY(ynode) entry;
-	STAILQ_HEAD(, ynode) kids; /* of a list, or the values of a map */
+	STAILQ_HEAD(ynodes, ynode) kids; /* of a list, or the values of a map */
 	struct ynode *key; /* a scalar; only for the value in a map */
 	char *text; /* of a scalar */
 	enum ytype type;
