@@ -98,6 +98,8 @@ static const struct field net_fields[] = {
     F(ctl_vrrp_net, err_send, F_U64, "error_send"),
     F(ctl_vrrp_net, err_ttl, F_U64, "error_ttl"),
     F(ctl_vrrp_net, err_version, F_U64, "error_version"),
+    F(ctl_vrrp_net, err_type, F_U64, "error_type"),
+    F(ctl_vrrp_net, err_count, F_U64, "error_count"),
     F(ctl_vrrp_net, err_length, F_U64, "error_length"),
     F(ctl_vrrp_net, err_checksum, F_U64, "error_checksum"),
     F(ctl_vrrp_net, err_vrid, F_U64, "error_vrid"),

@@ -92,6 +92,8 @@ block_errors(FILE *fp, const struct ctl_vrrp_net *n)
 	    {"send", n->err_send},
 	    {"ttl", n->err_ttl},
 	    {"version", n->err_version},
+	    {"type", n->err_type},
+	    {"count", n->err_count},
 	    {"length", n->err_length},
 	    {"checksum", n->err_checksum},
 	    {"vrid", n->err_vrid},

@@ -44,27 +44,6 @@ send_peer(uint32_t id, int i)
 }
 
 static void
-warn_peer(uint32_t id, int i)
-{
-	const struct peer *p = &hagwd.peers[i];
-	const char *name = hagwd.conf->h.nodes[i].name;
-	char here[FMT_MAX], there[FMT_MAX];
-
-	if (!p->known || !p->st.up)
-		return; /* syncd warns of that itself */
-	if (memcmp(p->st.hash, hagwd.conf->h.hash, CONF_HASH_LEN) != 0)
-		warning(id, "config", "hactl reload",
-		    "%s runs another site file: %s there, %s here", name,
-		    fmt_hash(there, p->st.hash),
-		    fmt_hash(here, hagwd.conf->h.hash));
-	if (hagwd.role == ROLE_MASTER && p->st.role == ROLE_MASTER)
-		warning(id, "split", "hactl show vrrp",
-		    "%s says it is MASTER too: the gateways do not hear each "
-		    "other's VRRP",
-		    name);
-}
-
-static void
 warn_node(uint32_t id, const struct ctl_node *node)
 {
 	if (node->ct_max > 0 && node->ct_count > node->ct_max / 10 * 9)
@@ -90,9 +69,6 @@ warn_node(uint32_t id, const struct ctl_node *node)
 			    "died %u times in a row (%s)", c->failures,
 			    c->note);
 	}
-	for (int i = 0; i < hagwd.conf->h.nnodes; i++)
-		if (i != hagwd.conf->h.self)
-			warn_peer(id, i);
 }
 
 void

@@ -168,9 +168,8 @@ warn_peer(const struct sync *s, int i, uint32_t id)
 		    p->name);
 	if (s->role != ROLE_MASTER)
 		return;
-	if (p->hb.role == ROLE_MASTER)
-		warn_row(id, "sync", "%s says it is MASTER too", p->name);
-	else if (!(p->hb.flags & HB_READY))
+	/* a second master is vrrpd's to warn of */
+	if (p->hb.role != ROLE_MASTER && !(p->hb.flags & HB_READY))
 		warn_row(id, "sync",
 		    "%s is not ready: it does not hold every flow yet",
 		    p->name);
