@@ -184,12 +184,14 @@ def test_what_conntrackd_statistics_tell(site, pair):
     """Both tables' sizes, what was created, changed and removed, traffic
     of the sync link, what was lost or malformed."""
     fw1, fw2 = pair.gateways
+    pair.lan.run(site.sshd.argv("true"))  # a flow that comes and goes
+    pair.wait_equal()
     shown = [gw.show("sync") for gw in (fw1, fw2)]
     here, peer = shown[0]["sync"], shown[0]["sync_peers"][0]
     assert here["role"] == "MASTER"
     assert here["flows"] >= 2 and peer["flows"] >= 2
-    for key in ("kernel_events", "records_sent", "injected"):
-        assert here[key] + shown[1]["sync"][key] > 0, key
+    assert here["kernel_events"] > 0 and here["records_sent"] > 0
+    assert shown[1]["sync"]["injected"] > 0
     for key in ("messages_sent", "messages_received"):
         assert peer[key] > 0, key
     assert peer["messages_lost"] == 0

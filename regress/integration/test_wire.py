@@ -10,14 +10,16 @@ PORT = 3780
 HEADER = 36  # in the clear, authenticated; syncd/PROTOCOL.md
 OFF_VERSION = 4
 OFF_SITE = 8
+OFF_NUMBER = 28
 
 # Run in the switch: catch datagrams of nat2 on their way to nat1, then send
 # them to nat1, changed as asked. argv: how, how often.
 FORGE = """\
 import random, socket, struct, sys
 how, times = sys.argv[1], int(sys.argv[2])
-rx = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x800))
-rx.bind(("nat2.eth2", 0x800))
+# every protocol: the bridge takes a frame before it is told apart as IP
+rx = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+rx.bind(("nat2.eth2", 3))
 rx.settimeout(5)
 tx = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 tx.bind(("nat1.eth2", 0))
@@ -50,6 +52,8 @@ def change(payload):
         p[random.randrange(@HEADER@, len(p))] ^= 1 << random.randrange(8)
     elif how == "header":
         p[random.randrange(12, @HEADER@)] ^= 1 << random.randrange(8)
+    elif how == "fresh":  # as if not seen yet: only the key can tell
+        p[@NUMBER@ + 4] ^= 1
     elif how == "version":
         p[@VERSION@] += 1
     elif how == "site":
@@ -60,9 +64,9 @@ def change(payload):
 seen = []
 while len(seen) < 3:
     data, address = rx.recvfrom(2000)
-    if address[2] == socket.PACKET_OUTGOING or data[23] != 17:
+    if address[2] == socket.PACKET_OUTGOING or data[12:15] != b"\\x08\\0E":
         continue
-    if data[14] != 0x45 or data[36:38] != struct.pack("!H", @PORT@):
+    if data[23] != 17 or data[36:38] != struct.pack("!H", @PORT@):
         continue
     end = 14 + struct.unpack("!H", data[16:18])[0]
     seen.append((data[:14], data[14:34], data[34:38], data[42:end]))
@@ -71,7 +75,8 @@ for i in range(times):
     tx.send(frame(eth, ip, ports, change(payload)))
 """
 for word, value in (("@HEADER@", HEADER), ("@VERSION@", OFF_VERSION),
-                    ("@SITE@", OFF_SITE), ("@PORT@", PORT)):
+                    ("@SITE@", OFF_SITE), ("@NUMBER@", OFF_NUMBER),
+                    ("@PORT@", PORT)):
     FORGE = FORGE.replace(word, str(value))
 
 TIMES = 200
@@ -91,10 +96,11 @@ def dropped(gw):
 
 @pytest.mark.parametrize("how, counters", [
     ("replay", {"dropped_replay"}),
-    ("flipped", {"dropped_key"}),
+    ("fresh", {"dropped_key"}),
+    ("flipped", {"dropped_key", "dropped_replay"}),
     ("header", {"dropped_key", "dropped_replay", "dropped_malformed",
                 "dropped_site"}),
-    ("truncated", {"dropped_malformed", "dropped_key"}),
+    ("truncated", {"dropped_malformed", "dropped_key", "dropped_replay"}),
     ("garbage", {"dropped_malformed", "dropped_key"}),
     ("version", {"dropped_version"}),
     ("site", {"dropped_site", "dropped_key"}),
