@@ -119,7 +119,7 @@ def test_tables_equal_after_churn_and_return(fire, pair):
     nat2.come_back()
     pair.wait_ready(nat2)
     nat1.ctload(*OTHERS, "-f", "1003000", "-n", "500", "-o", "delete")
-    flows = pair.wait_equal()
+    flows = pair.wait_equal(state=True)
     assert len(flows) >= fire.others + FLOWS + 3500
     assert sum("mark=0x4d" in line for line in flows) == 1000
     assert all("nat=s" in line for line in flows)
@@ -146,3 +146,19 @@ def test_tables_equal_after_a_bad_sync_link(fire, pair):
     pair.wait_equal(5)
     fire.check(SLACK_MS)
     nat1.ctload(*OTHERS, "-f", "1010000", "-n", "3000", "-o", "delete")
+
+
+def test_ipv6_icmp_and_udp_flows_get_across(fire, pair):
+    """IPv6 without translation; real echoes of both protocols."""
+    nat1, _ = pair.gateways
+    six = ("-6", "-s", "fd00:1::1", "-d", "fd00:2::1")
+    nat1.ctload(*six, "-n", "500", "-m", "6")
+    ping = lab.Probe(pair.client1, pair.client2, pair.outside, "icmp", 10000)
+    flows = pair.wait_equal(state=True)
+    assert sum("fd00:1:" in line for line in flows) == 500
+    icmp = [line for line in flows if line.startswith("1 ")]
+    assert any(">172.24.0.100" in line and "nat=s" in line for line in icmp)
+    assert any(line.startswith("17 172.23.0.20:") for line in flows)
+    nat1.ctload(*six, "-n", "500", "-o", "delete")
+    ping.stop()
+    pair.wait_equal()

@@ -1,8 +1,9 @@
 /*
  * One conntrack table as sorted text, a line per flow, to be compared with
  * that of another gateway: tuples, reply tuples, status, translation, mark,
- * and with -s the TCP state. Flows that begin or end at one of the given
- * addresses (the gateway's own), multicast and loopback are left out.
+ * and with -s the state and window scales of TCP. Flows that begin or end at
+ *one of the given addresses (the gateway's own), multicast and loopback are
+ *left out.
  *
  *	ctdump [-s] [-x addr] ...
  */
@@ -92,7 +93,7 @@ dir_text(
 static void
 flow_line(const struct nf_conntrack *ct, char *buf, size_t size)
 {
-	char o[128], r[128], icmp[48] = "", state[16] = "";
+	char o[128], r[128], icmp[48] = "", state[48] = "";
 	uint32_t status = nfct_get_attr_u32(ct, ATTR_STATUS);
 
 	dir_text(ct, &orig, o, sizeof(o));
@@ -103,8 +104,10 @@ flow_line(const struct nf_conntrack *ct, char *buf, size_t size)
 		    nfct_get_attr_u8(ct, ATTR_ICMP_CODE),
 		    ntohs(nfct_get_attr_u16(ct, ATTR_ICMP_ID)));
 	if (with_state && nfct_attr_is_set(ct, ATTR_TCP_STATE) > 0)
-		snprintf(state, sizeof(state), " tcp=%u",
-		    nfct_get_attr_u8(ct, ATTR_TCP_STATE));
+		snprintf(state, sizeof(state), " tcp=%u wscale=%u/%u",
+		    nfct_get_attr_u8(ct, ATTR_TCP_STATE),
+		    nfct_get_attr_u8(ct, ATTR_TCP_WSCALE_ORIG),
+		    nfct_get_attr_u8(ct, ATTR_TCP_WSCALE_REPL));
 	snprintf(buf, size, "%u %s %s%s nat=%s%s status=0x%x mark=0x%x%s",
 	    nfct_get_attr_u8(ct, ATTR_ORIG_L4PROTO), o, r, icmp,
 	    (status & IPS_SRC_NAT) != 0 ? "s" : "",
