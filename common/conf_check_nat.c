@@ -57,7 +57,7 @@ check_names(
 static void
 check_source_names(struct conf_reader *r)
 {
-	struct named names[CONF_SOURCES_MAX];
+	struct named names[CONF_SOURCES_MAX] = {0};
 	const struct conf *c = r->conf;
 	size_t n = 0, i;
 
