@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,18 @@
 /* Messages per child and loop turn. */
 #define CHILD_READ_BATCH     32
 #define CHILD_SNDBUF         (1 << 20)
-/* A child that lived this long starts again without delay. */
-#define CHILD_STABLE_US      10000000
+/*
+ * So many deaths in a row are made good at once, for mastership must not
+ * move for a kill; then the delay grows. A second of life makes up for one.
+ */
+#define CHILD_FREE_DEATHS    5
+#define CHILD_FORGIVE_US     1000000
 #define CHILD_BACKOFF_MIN_US 100000
 #define CHILD_BACKOFF_MAX_US 10000000
 /* Silent to pings for this long: hung. vrrpd has its lease besides. */
 #define CHILD_HUNG_US        10000000
 #define CHILD_STOP_WAIT_MS   1000
+#define CHILD_START_PRIO     5 /* hagwd's own */
 
 static void child_start(struct child *);
 
@@ -76,10 +82,23 @@ child_check_programs(void)
 	}
 }
 
+/*
+ * vrrpd has a few milliseconds to come back in: it must not wait for the
+ * processor while it is loaded. It says itself whether it has the class.
+ */
+static void
+child_hurry(void)
+{
+	struct sched_param sp = {.sched_priority = CHILD_START_PRIO};
+
+	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &sp);
+}
+
 /* Between fork and exec: only what is safe there. */
 static void
-child_exec(const char *path, const char *name, int fd)
+child_exec(const char *path, enum proc_id id, int fd)
 {
+	const char *name = proc_name(id);
 	char dir[PATH_MAX];
 	char *argv[] = {(char *)(uintptr_t)name, dir, NULL};
 	char *envp[] = {NULL};
@@ -99,6 +118,8 @@ child_exec(const char *path, const char *name, int fd)
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (id == PROC_VRRP)
+		child_hurry();
 	execve(path, argv, envp);
 	_exit(127);
 }
@@ -185,7 +206,7 @@ child_delay(struct child *c)
 	uint64_t us = CHILD_BACKOFF_MIN_US;
 	struct timeval tv;
 
-	for (unsigned int i = 1; i < c->failures; i++)
+	for (unsigned int i = CHILD_FREE_DEATHS + 1; i < c->failures; i++)
 		if ((us *= 2) > CHILD_BACKOFF_MAX_US)
 			us = CHILD_BACKOFF_MAX_US;
 	c->state = CHILD_WAITING;
@@ -214,7 +235,7 @@ child_start(struct child *c)
 	setsockopt(sv[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	c->pid = fork();
 	if (c->pid == 0)
-		child_exec(path, proc_name(c->id), sv[1]);
+		child_exec(path, c->id, sv[1]);
 	close(sv[1]);
 	if (c->pid == -1 || child_watch(c, sv[0]) == -1) {
 		log_warn("%s: cannot be started", proc_name(c->id));
@@ -282,11 +303,19 @@ child_last_words(struct child *c)
 	}
 }
 
+static unsigned int
+count_failure(struct child *c)
+{
+	uint64_t forgiven = (clock_us() - c->started_us) / CHILD_FORGIVE_US;
+
+	c->failures -=
+	    forgiven < c->failures ? (unsigned int)forgiven : c->failures;
+	return ++c->failures;
+}
+
 static void
 child_died(struct child *c, int status)
 {
-	uint64_t now = clock_us();
-
 	if (!c->killed)
 		child_last_words(c);
 	child_close(c);
@@ -302,10 +331,7 @@ child_died(struct child *c, int status)
 	reconf_child_died(c);
 	handover_child_died(c->id);
 	c->restarts++;
-	if (now - c->started_us > CHILD_STABLE_US)
-		c->failures = 0;
-	/* the first time at once: mastership must not move for a kill */
-	if (c->failures++ == 0)
+	if (count_failure(c) <= CHILD_FREE_DEATHS)
 		child_start(c);
 	else
 		child_delay(c);
