@@ -263,7 +263,7 @@ decode_record(struct rd *b, struct item *it, uint8_t head)
 	r->proto = rd_u8(b);
 	get_tuples(b, r, bits);
 	get_facts(b, r, bits);
-	if (b->bad || r->op < CT_OP_NEW || r->op > CT_OP_TIMEOUT)
+	if (b->bad || r->op < CT_OP_NEW || r->op > CT_OP_DELETE)
 		return ITEM_BAD;
 	/* bytes left over must be announced by a bit unknown here */
 	if (b->p != b->end && (bits & ~F_KNOWN) == 0)
