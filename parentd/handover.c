@@ -151,8 +151,8 @@ unready_reason(char *buf, size_t sz)
 	if (hagwd.conf->h.nnodes < 2)
 		return "refused: this site has one node";
 	if (p == NULL)
-		return "refused: no peer answers on the sync link; a failover "
-		       "would lose every flow (hactl show sync).\n"
+		return "refused: no peer answers on the sync link; what it "
+		       "holds is not known (hactl show sync).\n"
 		       "\"hactl failover force\" does it anyway.";
 	if (!p->st.ready) {
 		snprintf(buf, sz,

@@ -43,6 +43,18 @@ send_peer(uint32_t id, int i)
 	child_send(PROC_CTL, IMSG_CTL_PEER, id, &row, sizeof(row));
 }
 
+/* What syncd and vrrpd do not warn of themselves. */
+static void
+warn_peer(uint32_t id, int i)
+{
+	const struct peer *p = &hagwd.peers[i];
+
+	if (p->known && p->st.up && p->st.role == ROLE_FAULT)
+		warning(id, hagwd.conf->h.nodes[i].name,
+		    "hactl show vrrp there",
+		    "is FAULT, a network of its is down: it cannot take over");
+}
+
 static void
 warn_node(uint32_t id, const struct ctl_node *node)
 {
@@ -69,6 +81,9 @@ warn_node(uint32_t id, const struct ctl_node *node)
 			    "died %u times in a row (%s)", c->failures,
 			    c->note);
 	}
+	for (int i = 0; i < hagwd.conf->h.nnodes; i++)
+		if (i != hagwd.conf->h.self)
+			warn_peer(id, i);
 }
 
 void

@@ -142,8 +142,8 @@ op_updown(struct peer *p)
 	s->status_due = true;
 	if (p->up)
 		p->hb_at = s->now;
-	log_info("peer %s: %s", p->name, p->up ? "up" : "down");
-	proc_event("peer %s is %s", p->name, p->up ? "up" : "down");
+	/* the status makes an event of it, and a log line */
+	log_debug("peer %s: %s", p->name, p->up ? "up" : "down");
 }
 
 static void
