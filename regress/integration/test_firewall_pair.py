@@ -84,7 +84,7 @@ print(s.recv(100).decode())
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def services(site):
     """What the forwards lead to; each answers with whom it saw."""
     import sys
@@ -116,6 +116,23 @@ def test_hairpin_from_inside(pair, services):
     the inside virtual address, which outlives a failover."""
     seen = pair.lan.python(ASK, "192.168.255.250", "443", "SOCK_STREAM")
     assert seen.strip() == "10.0.0.3"
+
+
+def test_forwarded_and_hairpin_flows_outlive_a_failover(pair):
+    """There and back again, with no word lost on either."""
+    from_world = lab.Talkers(pair.world, pair.inner, "10.0.0.20", flows=30,
+                             port=22, to=("192.168.255.250", 2222))
+    hairpin = lab.Talkers(pair.lan, pair.inner, "10.0.0.20", flows=30,
+                          port=443, to=("192.168.255.250", 443))
+    for master in reversed(pair.gateways):
+        pair.wait_equal()
+        pair.make_master(master)
+        for talkers in (from_world, hairpin):
+            flows = talkers.settle()
+            assert flows["alive"] == 30, flows
+            assert flows["longest_gap_ms"] < 1000, flows
+    from_world.stop()
+    hairpin.stop()
 
 
 def test_failover_by_stopping(site, pair):

@@ -14,13 +14,15 @@ class Talkers:
     """TCP flows on which the server talks, each byte of it verified."""
 
     def __init__(self, client, server, address, flows=300,
-                 interval_us=20000, chunk=8, port=TALK_PORT):
+                 interval_us=20000, chunk=8, port=TALK_PORT, to=None):
+        """to: where the client connects to, when not to address and port."""
         self.server = server.tool("talkers", "server", address, port,
                                   interval_us, chunk,
                                   name=f"talkers-server-{port}")
         self.server.read()
-        self.client = client.tool("talkers", "client", address, port, flows,
-                                  name=f"talkers-client-{port}")
+        self.client = client.tool("talkers", "client", *(to or (address,
+                                  port)), flows,
+                                  name=f"talkers-client-{client.name}-{port}")
         self.flows = flows
         connected = self.client.read(15)["connected"]
         if connected != flows:

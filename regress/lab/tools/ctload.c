@@ -7,9 +7,15 @@
  *	ctload [-6] [-n count] [-f first] [-r per second] [-b batch]
  *	    [-o create|update|delete] [-s source net] [-d destination net]
  *	    [-t translated address] [-m mark] [-T timeout] [-u udp percent]
+ *	    [-l file]
+ *
+ * With -l the times (CLOCK_MONOTONIC, microseconds, 64 bits each) at which
+ * the flows were handed to the kernel go to a file.
  *
  * A net is its first address; hosts are counted up from there.
  */
+#include <sys/resource.h>
+
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -42,6 +48,7 @@ static struct {
 	uint64_t count, first, rate, batch, udp;
 	uint32_t mark, timeout;
 	struct in6_addr src, dst, snat; /* IPv4: the first four bytes */
+	const char *times; /* NULL: not wanted */
 } opt = {
     .family = AF_INET,
     .count = 1000,
@@ -52,6 +59,7 @@ static struct {
 
 static uint64_t failed;
 static int first_error;
+static uint64_t *times;
 
 /* The n-th address counted up from base. */
 static struct in6_addr
@@ -190,22 +198,42 @@ load(struct mnl_socket *nl)
 {
 	static uint8_t buf[BATCH_MAX * MSG_MAX];
 	uint64_t i = 0, start = tool_now_us(), us;
+	struct rusage ru;
 	size_t len, n;
 
 	while (i < opt.count) {
 		for (len = 0, n = 0; n < opt.batch && i < opt.count; n++)
 			len += flow_message(buf + len, opt.first + i++);
+		if (times != NULL)
+			times[i - n] = tool_now_us();
+		for (size_t k = 1; times != NULL && k < n; k++)
+			times[i - n + k] = times[i - n];
 		if (mnl_socket_sendto(nl, buf, len) == -1)
 			err(1, "send");
 		read_failures(mnl_socket_get_fd(nl));
 		pace(start, i);
 	}
 	us = tool_now_us() - start;
+	getrusage(RUSAGE_SELF, &ru);
 	printf("{\"done\": %llu, \"failed\": %llu, \"error\": \"%s\", "
-	       "\"seconds\": %.3f, \"per_second\": %.0f}\n",
+	       "\"seconds\": %.3f, \"per_second\": %.0f, "
+	       "\"cpu_us\": %lld}\n",
 	    (unsigned long long)(i - failed), (unsigned long long)failed,
 	    first_error == 0 ? "" : strerror(first_error), (double)us / 1000000,
-	    (double)i * 1000000 / (double)(us + 1));
+	    (double)i * 1000000 / (double)(us + 1),
+	    (long long)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 +
+		ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
+}
+
+static void
+save_times(void)
+{
+	FILE *f = fopen(opt.times, "w");
+
+	if (f == NULL ||
+	    fwrite(times, sizeof(*times), opt.count, f) != opt.count ||
+	    fclose(f) == EOF)
+		err(1, "%s", opt.times);
 }
 
 static void
@@ -234,7 +262,7 @@ options(int argc, char **argv)
 	const char *src = NULL, *dst = NULL, *snat = NULL;
 	int c;
 
-	while ((c = getopt(argc, argv, "6n:f:r:b:o:s:d:t:m:T:u:")) != -1)
+	while ((c = getopt(argc, argv, "6n:f:r:b:o:s:d:t:m:T:u:l:")) != -1)
 		switch (c) {
 		case '6':
 			opt.family = AF_INET6;
@@ -274,6 +302,9 @@ options(int argc, char **argv)
 		case 'u':
 			opt.udp = tool_number("-u", optarg, 0, 100);
 			break;
+		case 'l':
+			opt.times = optarg;
+			break;
 		default:
 			exit(2);
 		}
@@ -301,7 +332,12 @@ main(int argc, char **argv)
 	    setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 		sizeof(size)) == -1)
 		err(1, "setsockopt");
+	if (opt.times != NULL &&
+	    (times = calloc(opt.count + 1, sizeof(*times))) == NULL)
+		err(1, "calloc");
 	load(nl);
+	if (opt.times != NULL)
+		save_times();
 	mnl_socket_close(nl);
 	return failed == 0 ? 0 : 1;
 }

@@ -35,6 +35,8 @@ static struct {
 	uint64_t seq;
 	uint64_t sent;
 	uint64_t received;
+	uint64_t high; /* last one that came back */
+	uint64_t base; /* the same, when this window began */
 	uint64_t last_us; /* when the last echo came */
 	uint64_t gap_us;
 	uint64_t errors;
@@ -116,6 +118,8 @@ probe_receive(void)
 			st.gap_us = now - st.last_us;
 		st.last_us = now;
 		st.received++;
+		if (seq > st.high)
+			st.high = seq;
 	}
 	if (errno != EAGAIN && errno != EINTR)
 		st.errors++;
@@ -124,19 +128,25 @@ probe_receive(void)
 static void
 probe_command(const char *line)
 {
-	uint64_t open_gap, gap;
+	uint64_t open_gap, gap, lost;
 
 	if (strcmp(line, "report") != 0 && strcmp(line, "mark") != 0)
 		errx(2, "unknown command \"%s\"", line);
+	/* what is on its way is not lost: counted up to the last echo */
+	lost = st.high - st.base;
+	lost = lost > st.received ? lost - st.received : 0;
 	open_gap = st.last_us == 0 ? 0 : tool_now_us() - st.last_us;
 	gap = open_gap > st.gap_us ? open_gap : st.gap_us;
 	printf("{\"sent\": %llu, \"received\": %llu, \"errors\": %llu, "
-	       "\"longest_gap_ms\": %.1f, \"silent_now_ms\": %.1f}\n",
+	       "\"lost\": %llu, \"longest_gap_ms\": %.1f, "
+	       "\"silent_now_ms\": %.1f}\n",
 	    (unsigned long long)st.sent, (unsigned long long)st.received,
-	    (unsigned long long)st.errors, (double)gap / 1000,
-	    (double)open_gap / 1000);
-	if (line[0] == 'm')
+	    (unsigned long long)st.errors, (unsigned long long)lost,
+	    (double)gap / 1000, (double)open_gap / 1000);
+	if (line[0] == 'm') {
 		st.sent = st.received = st.errors = st.gap_us = 0;
+		st.base = st.high;
+	}
 }
 
 static void

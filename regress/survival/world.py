@@ -1,0 +1,174 @@
+"""The pair under traffic, and what a fault must not have changed."""
+import json
+import subprocess
+import threading
+import time
+
+import lab
+from lab.core import TOOLS
+
+FLOWS = 300
+STALL_MS = 8         # a machine that stood still for longer is no witness
+CHURN_BLOCK = 10000  # flows, each half a second
+CHURN_BLOCKS = 3     # in the table at a time
+CHILDREN = ("vrrpd", "syncd", "natd", "ctld")
+
+
+class Churn:
+    """20,000 flows made and as many ended each second, on the master."""
+
+    def __init__(self, pair, rate=30000):
+        self.pair = pair
+        self.rate = rate
+        self.made = 0
+        self._began = time.monotonic()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _ctload(self, gw, what, block):
+        return subprocess.Popen(
+            ["ip", "netns", "exec", gw.ns, TOOLS / "ctload", "-s",
+             "172.23.8.1", "-d", "172.24.8.1", "-t", "172.24.0.100", "-u",
+             "50", "-T", "120", "-o", what, "-n", str(CHURN_BLOCK), "-f",
+             str(block * CHURN_BLOCK), "-r", str(self.rate)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def _master(self):
+        masters = self.pair.masters()
+        return masters[0] if len(masters) == 1 else None
+
+    def _run(self):
+        block = 0
+        while not self._end.is_set():
+            gw = self._master()
+            if gw is None:
+                time.sleep(0.05)
+                continue
+            old = (block + 1) % CHURN_BLOCKS
+            procs = [self._ctload(gw, "delete", old),
+                     self._ctload(gw, "create", block)]
+            for proc in procs:
+                out = proc.communicate()[0]
+            try:
+                self.made += json.loads(out)["done"]
+            except ValueError:
+                pass
+            block = old
+        for i in range(CHURN_BLOCKS):
+            gw = self._master()
+            if gw is not None:
+                self._ctload(gw, "delete", i).communicate()
+
+    def per_second(self):
+        return self.made / (time.monotonic() - self._began)
+
+    def stop(self):
+        self._end.set()
+        self._thread.join()
+
+
+class Holders:
+    """Who holds the virtual addresses, each millisecond."""
+
+    def __init__(self, pair):
+        one, two = pair.gateways
+        self.all = (1 << len(pair.vips)) - 1
+        self.tool = pair.lab.switch.tool("holders", one.ns, two.ns,
+                                         *pair.vips.values())
+        self.tool.read()
+
+    def mark(self):
+        return self.tool.ask("mark")
+
+    def report(self):
+        return self.tool.ask("report")
+
+
+class World:
+    """Two gateways, flows that talk, a probe, churn, and who holds what."""
+
+    def __init__(self, churn=True, probe=True, pair=None, **keys):
+        keys.setdefault("advertise", "10ms")
+        keys.setdefault("preempt", "never")
+        self.pair = pair or lab.NatPair(**keys)
+        try:
+            self.pair.start()
+            self.gateways = self.pair.gateways
+            self.talkers = lab.Talkers(self.pair.client1, self.pair.client2,
+                                       self.pair.outside, FLOWS)
+            self.probe = lab.Probe(self.pair.client1, self.pair.client2,
+                                   self.pair.outside) if probe else None
+            self.holders = Holders(self.pair)
+            self.stalls = self.pair.lab.switch.tool("stalls")
+            self.stalls.read()
+            self.churn = Churn(self.pair) if churn else None
+        except BaseException:
+            self.pair.lab.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.churn is not None:
+            self.churn.stop()
+        self.pair.lab.close()
+
+    def stop_churn(self):
+        if self.churn is not None:
+            self.churn.stop()
+            self.churn = None
+
+    def master(self):
+        return self.pair.master()
+
+    def other(self, gw):
+        return self.pair.other(gw)
+
+    def transitions(self, gw):
+        return gw.show("vrrp")["vrrp"]["transitions"]
+
+    def running(self, gw, names=CHILDREN):
+        """Do all these children run, by the parent's account?"""
+        try:
+            state = {p["name"]: p["state"]
+                     for p in gw.show("process")["processes"]}
+        except (lab.LabError, ValueError):
+            return False
+        return all(state.get(name) == "running" for name in names)
+
+    def wait_running(self, gw, timeout=10):
+        lab.wait_for(f"{gw.name}: all children run",
+                     lambda: self.running(gw), timeout, 0.02)
+
+    def mark(self):
+        """A new window for everything that is measured."""
+        self.talkers.mark()
+        if self.probe is not None:
+            self.probe.mark()
+        self.holders.mark()
+        self.stalls.ask("mark")
+
+    def measure(self):
+        """What became of the traffic since the mark."""
+        flows = self.talkers.settle()
+        probe = self.probe.report() if self.probe is not None else {}
+        held = self.holders.report()
+        return {"lost": flows["lost"],
+                "flow_gap_ms": flows["longest_gap_ms"],
+                "probes": probe.get("sent", 0),
+                "probes_lost": probe.get("lost", 0),
+                "probe_gap_ms": probe.get("longest_gap_ms", 0),
+                "both_ms": held["both_ms"], "none_ms": held["none_ms"],
+                "stall_ms": self.stalls.ask("report")["stall_ms"],
+                "changes": held["changes"],
+                "now_us": held["now_us"]}
+
+    def settled(self, timeout=30):
+        """One master, all children on both, the other ready."""
+        lab.wait_for("one master", lambda: len(self.pair.masters()) == 1,
+                     timeout)
+        for gw in self.gateways:
+            self.wait_running(gw, timeout)
+        self.pair.wait_ready(self.other(self.master()), timeout)
