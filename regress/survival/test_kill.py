@@ -15,6 +15,7 @@ import lab
 from world import CHILDREN, STALL_MS, World
 
 PAUSE_S = 1.0      # between two faults: no crash loop
+SHORT_PAUSE_S = 0.4
 STOPPED_S = 0.25   # many intervals, fewer than make a child look hung
 SETS = [(n,) for n in CHILDREN] + list(itertools.combinations(CHILDREN, 2))
 
@@ -68,7 +69,7 @@ class Sum:
         row["both held ms"] = max(row["both held ms"], seen["both_ms"])
 
 
-def one_fault(world, fault, names, where):
+def one_fault(world, fault, names, where, pause):
     """Do it once; what was seen, and whether mastership moved."""
     master = world.master()
     gw = master if where == "active" else world.other(master)
@@ -80,7 +81,7 @@ def one_fault(world, fault, names, where):
     if takes_it:
         lab.wait_for("the other is master", world.other(gw).is_master, 5)
     world.wait_running(gw)
-    time.sleep(max(0.0, began + PAUSE_S - time.monotonic()))
+    time.sleep(max(0.0, began + pause - time.monotonic()))
     seen = world.measure()
     seen["moved"] = world.master() is not master
     wrong = seen["lost"] or seen["both_ms"] or seen["moved"] != takes_it
@@ -100,14 +101,14 @@ class Witness:
     fault's doing. It is counted, and must stay rare.
     """
 
-    def __init__(self, share=0.1, least=3):
+    def __init__(self, pause, share=0.1, least=3):
         self.done = self.void = 0
-        self.share, self.least = share, least
+        self.pause, self.share, self.least = pause, share, least
 
     def see(self, world, fault, names, where):
         while True:
             world.settled()
-            seen = one_fault(world, fault, names, where)
+            seen = one_fault(world, fault, names, where, self.pause)
             if not seen["wrong"]:
                 self.done += 1
                 return seen
@@ -122,7 +123,7 @@ def test_children_killed_and_stopped(world, full):
     times = 20 if full else 2
     sets = SETS if full else SETS[:4] + [("vrrpd", "syncd")]
     rows = []
-    witness = Witness()
+    witness = Witness(PAUSE_S if full else SHORT_PAUSE_S)
     began = time.monotonic()
     for fault, names, where in itertools.product(
             (kill, stop), sets, ("active", "standby")):
