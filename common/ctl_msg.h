@@ -38,6 +38,7 @@ enum ctl_what {
 
 #define CTL_F_FORCE   0x1
 #define CTL_F_VERBOSE 0x2
+#define CTL_F_BRIEF   0x4 /* show nat: the totals, not the rules */
 
 struct ctl_request {
 	uint32_t what;

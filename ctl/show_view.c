@@ -16,6 +16,9 @@ prepare(const struct args *args, const struct view *view, struct answer *a)
 		req->what = view->whats[i];
 		req->number = args->number;
 		req->flags = args->flags;
+		/* one part of several: a line, not ten thousand rules */
+		if (view->partial && req->what == CTL_SHOW_NAT)
+			req->flags |= CTL_F_BRIEF;
 		if (args->name != NULL)
 			snprintf(req->arg, sizeof(req->arg), "%s", args->name);
 	}

@@ -290,6 +290,12 @@ show_request(const struct imsg *m)
 	    req.arg);
 	TAILQ_INSERT_TAIL(&show.requests, r, entry);
 	show.nrequests++;
+	if (req.flags & CTL_F_BRIEF) {
+		r->next = UINT32_MAX; /* past the last rule: no counts needed */
+		if (!show.collecting)
+			work(-1, 0, NULL);
+		return;
+	}
 	/* while rows of another request go out, its counts are fresh enough */
 	if (show.nrequests == 1)
 		collect();
