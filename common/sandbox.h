@@ -52,7 +52,14 @@ void sandbox_prepare(const struct sandbox_profile *, int keepfd);
 unsigned int sandbox_enter(
     const struct sandbox_profile *, const char *emptydir);
 
-/* The seccomp step alone (seccomp.c). */
+/* The seccomp step alone (seccomp.c): what is not allowed kills. */
 void seccomp_enter(const struct sandbox_profile *);
+
+/*
+ * The parent's own: what is neither common nor in the list fails with EPERM,
+ * for the parent outlives what goes wrong. no_new_privs must be set.
+ * Children inherit it, below their own.
+ */
+void seccomp_confine(const struct sandbox_call *, size_t n);
 
 #endif

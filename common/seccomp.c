@@ -7,7 +7,7 @@
 #include "sandbox.h"
 
 /*
- * What every child needs: the socketpair, the event loop, memory that is
+ * What every process needs: the socketpair, the event loop, memory that is
  * never executable, and a way to end. mmap's and mprotect's protection is
  * their third argument.
  */
@@ -77,25 +77,49 @@ allow(scmp_filter_ctx ctx, const struct sandbox_call *c)
 	}
 }
 
-void
-seccomp_enter(const struct sandbox_profile *p)
+static scmp_filter_ctx
+filter_new(uint32_t otherwise)
 {
-	/* a call of another architecture, x32 among them, kills as well */
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int ret;
+	scmp_filter_ctx ctx = seccomp_init(otherwise);
 
 	if (ctx == NULL)
 		fatalx("seccomp: no memory for the filter");
+	/* a call of another architecture, x32 among them, kills as well */
 	if (seccomp_attr_set(
 		ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
 		fatalx("seccomp: foreign architectures cannot be refused");
+	return ctx;
+}
+
+static void
+filter_load(
+    scmp_filter_ctx ctx, const struct sandbox_call *calls, size_t ncalls)
+{
+	int ret;
+
 	for (size_t i = 0; i < nitems(common_calls); i++)
 		allow(ctx, &common_calls[i]);
-	for (size_t i = 0; i < p->ncalls; i++)
-		allow(ctx, &p->calls[i]);
+	for (size_t i = 0; i < ncalls; i++)
+		allow(ctx, &calls[i]);
 	if ((ret = seccomp_load(ctx)) != 0) {
 		errno = -ret;
 		fatal("seccomp: the kernel does not take the filter");
 	}
 	seccomp_release(ctx);
+}
+
+void
+seccomp_enter(const struct sandbox_profile *p)
+{
+	filter_load(filter_new(SCMP_ACT_KILL_PROCESS), p->calls, p->ncalls);
+}
+
+void
+seccomp_confine(const struct sandbox_call *calls, size_t n)
+{
+	scmp_filter_ctx ctx = filter_new(SCMP_ACT_ERRNO(EPERM));
+
+	/* refusals are worth a line in the kernel's log, where it has one */
+	(void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
+	filter_load(ctx, calls, n);
 }

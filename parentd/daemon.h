@@ -89,6 +89,9 @@ void child_send(enum proc_id id, enum imsg_type type, uint32_t msgid,
 void child_send_fd(enum proc_id id, enum imsg_type type, uint32_t msgid, int fd,
     const void *data, size_t len);
 
+/* confine.c: what the parent itself gives up, before the first child */
+void confine(void);
+
 /* dispatch.c */
 void dispatch(struct child *, const struct imsg *);
 
@@ -127,7 +130,10 @@ void takeover_again(void); /* announce once more */
 void adopt_init(const char *rundir);
 void adopt(void);
 void adopt_lease(uint64_t now_us); /* renewed; 0: given back */
+void adopt_refreshed(void); /* the addresses' lifetimes */
+uint64_t adopt_refreshed_us(void); /* when */
 uint64_t adopt_left_us(void); /* of the lease; 0: it ran out */
+void adopt_to_vrrpd(void); /* the lease page */
 
 /* handover.c: planned release, asked by hactl, a peer or a stop */
 void handover_failover(uint32_t ctl_id, bool force);

@@ -439,6 +439,7 @@ main(int argc, char *argv[])
 	make_loop();
 	open_kernel();
 	enter_realtime();
+	confine();
 	child_start_all();
 	event_base_dispatch(hagwd.base);
 	clean_up();
