@@ -45,6 +45,7 @@ enum imsg_type {
 	IMSG_FD_CT_DUMP, /* P->S id of the request */
 	IMSG_FD_NFT_DUMP, /* P->N id of the request */
 	IMSG_FD_CTL, /* P->C the listening socket */
+	IMSG_FD_LEASE, /* P->V the lease page, lease.h; to be mapped */
 	/* links */
 	IMSG_LINK_STATE, /* P->V,S imsg_link */
 	/* VRRP */

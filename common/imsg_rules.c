@@ -46,6 +46,7 @@ static const struct imsg_rule rules[IMSG_MAX] = {
     RULE(FD_CT_DUMP, .to = S, .phases = PHASE_RUN, .fd = true),
     RULE(FD_NFT_DUMP, .to = N, .phases = PHASE_RUN, .fd = true),
     RULE(FD_CTL, .to = C, .phases = PHASE_RUN, .fd = true),
+    RULE(FD_LEASE, .to = V, .phases = PHASE_RUN, .fd = true),
     RULE(LINK_STATE, .to = V | S, .phases = PHASE_RUN, LEN(imsg_link)),
     RULE(VRRP_STATE, .from = V, .phases = PHASE_RUN, LEN(imsg_vrrp_state)),
     RULE(VRRP_LEASE, .from = V, .phases = PHASE_RUN),

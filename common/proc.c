@@ -17,6 +17,7 @@ static struct {
 	struct event *wev;
 	struct imsgbuf ibuf;
 	enum imsg_phase phase;
+	bool orphan; /* goes on without its parent */
 	struct conf *next; /* between BEGIN and DONE */
 	uint32_t want_sources;
 	uint32_t want_forwards;
@@ -30,11 +31,27 @@ proc_quit(void)
 	exit(0);
 }
 
+/* Killed, most likely: whoever is told to stop gets a message. */
+static void
+parent_gone(void)
+{
+	if (proc.phase != PHASE_RUN || proc.ops == NULL ||
+	    proc.ops->orphaned == NULL)
+		proc_quit();
+	if (!proc.ops->orphaned())
+		exit(0);
+	proc.orphan = true;
+	event_del(proc.rev);
+	event_del(proc.wev); /* the buffer stays: a handler may read it */
+}
+
 static void
 proc_log_sink(int pri, const char *line)
 {
 	struct imsg_log msg = {.pri = pri};
 
+	if (proc.orphan)
+		return;
 	snprintf(msg.text, sizeof(msg.text), "%s", line);
 	/* a failure cannot be logged, and the next send notices it */
 	(void)imsg_send(&proc.ibuf, IMSG_PROC_LOG, 0, -1, &msg, sizeof(msg));
@@ -97,8 +114,12 @@ proc_backlog(void)
 void
 proc_sendv(enum imsg_type type, uint32_t id, const struct iovec *iov, int n)
 {
-	if (imsg_sendv(&proc.ibuf, type, id, -1, iov, n) == -1)
-		proc_quit();
+	if (proc.orphan)
+		return;
+	if (imsg_sendv(&proc.ibuf, type, id, -1, iov, n) == -1) {
+		parent_gone();
+		return;
+	}
 	if (proc.ibuf.queued > 0 && proc.wev != NULL)
 		event_add(proc.wev, NULL);
 }
@@ -280,7 +301,7 @@ parent_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	for (int i = 0; i < PROC_READ_BATCH; i++) {
+	for (int i = 0; i < PROC_READ_BATCH && !proc.orphan; i++) {
 		switch (imsg_read(&proc.ibuf, &im)) {
 		case IMSG_OK:
 			dispatch(&im);
@@ -288,12 +309,13 @@ parent_readable(evutil_socket_t fd, short what, void *arg)
 		case IMSG_AGAIN:
 			return;
 		case IMSG_EOF:
-			proc_quit();
-			break;
+			parent_gone();
+			return;
 		case IMSG_ERR:
 			if (errno != ECONNRESET)
 				log_warn("socketpair to hagwd");
-			proc_quit();
+			parent_gone();
+			return;
 		}
 	}
 }
@@ -311,7 +333,7 @@ parent_writable(evutil_socket_t fd, short what, void *arg)
 		event_add(proc.wev, NULL);
 		break;
 	default:
-		proc_quit();
+		parent_gone();
 	}
 }
 

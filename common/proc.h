@@ -31,6 +31,12 @@ struct proc_ops {
 	void (*reconf_commit)(struct conf *next);
 	/* Parent gone or told to stop; the process ends after it. */
 	void (*shutdown)(void);
+	/*
+	 * The parent died: true to go on without it for a while, sending
+	 * nothing to it; false to end at once, without shutdown. NULL:
+	 * shutdown.
+	 */
+	bool (*orphaned)(void);
 };
 
 /*

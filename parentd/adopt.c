@@ -5,6 +5,7 @@
  * are removed: the addresses' own lifetime is longer than a peer waits.
  */
 #include <sys/mman.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,54 +13,115 @@
 
 #include "clock.h"
 #include "daemon.h"
+#include "lease.h"
 #include "log.h"
 
 #define FOUND_MAX 256
 
-/*
- * When the lease was last renewed, on the monotonic clock, in a shared file
- * mapping: it outlives this process, not the host, and costs a store.
- */
-static uint64_t *lease_us;
+/* A mapping of a file: it outlives this process, not the host. */
+static struct lease *lease;
+static int lease_fd = -1;
 
 static struct kaddr found[FOUND_MAX];
 static size_t nfound;
+
+/*
+ * All of its blocks must be there: a store into a page for which the disk
+ * has no room would end this process.
+ */
+static int
+lease_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd == -1)
+		return -1;
+	if ((errno = posix_fallocate(fd, 0, sizeof(*lease))) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
 
 void
 adopt_init(const char *rundir)
 {
 	char path[CONF_PATH_MAX];
 	void *map;
-	int fd;
 
 	snprintf(path, sizeof(path), "%s/lease", rundir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd == -1 || ftruncate(fd, sizeof(*lease_us)) == -1)
-		fatal("%s", path);
-	map = mmap(
-	    NULL, sizeof(*lease_us), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if ((lease_fd = lease_open(path)) == -1) {
+		log_warn("%s: a restart will not keep mastership", path);
+		lease_fd = memfd_create("lease", MFD_CLOEXEC);
+		if (lease_fd == -1 || ftruncate(lease_fd, sizeof(*lease)) == -1)
+			fatal("lease page");
+	}
+	map = mmap(NULL, sizeof(*lease), PROT_READ | PROT_WRITE, MAP_SHARED,
+	    lease_fd, 0);
 	if (map == MAP_FAILED)
 		fatal("%s", path);
-	close(fd);
-	lease_us = map;
+	lease = map;
+}
+
+void
+adopt_to_vrrpd(void)
+{
+	int fd = fcntl(lease_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd == -1)
+		log_warn("lease page");
+	else
+		child_send_fd(PROC_VRRP, IMSG_FD_LEASE, 0, fd, NULL, 0);
 }
 
 void
 adopt_lease(uint64_t now_us)
 {
-	*lease_us = now_us;
+	lease->renewed_us = now_us;
 }
 
-/* 0 is a lease given back; one from the future is of another boot. */
+void
+adopt_refreshed(void)
+{
+	lease->refreshed_us = clock_us();
+}
+
+uint64_t
+adopt_refreshed_us(void)
+{
+	return lease->refreshed_us;
+}
+
+static uint64_t
+left_of(uint64_t renewed_us, uint64_t now)
+{
+	uint64_t term =
+	    LEASE_INTERVALS * (uint64_t)hagwd.conf->h.ha.advertise_us;
+
+	/* 0 is a lease given back; one from the future is of another boot */
+	if (renewed_us == 0 || renewed_us > now || now - renewed_us >= term)
+		return 0;
+	return term - (now - renewed_us);
+}
+
+/* A vrrpd that outlived an earlier hagwd renews it in its own way. */
 uint64_t
 adopt_left_us(void)
 {
 	uint64_t now = clock_us();
-	uint64_t term = 3 * (uint64_t)hagwd.conf->h.ha.advertise_us;
+	uint64_t told = left_of(lease->renewed_us, now);
+	uint64_t orphan = left_of(lease->orphan_us, now);
 
-	if (*lease_us == 0 || *lease_us > now || now - *lease_us >= term)
-		return 0;
-	return term - (now - *lease_us);
+	return told > orphan ? told : orphan;
+}
+
+/* Whoever speaks for this node is not to go on. */
+static void
+lease_forget(void)
+{
+	lease->renewed_us = 0;
+	lease->orphan_us = 0;
+	lease->owner = 0;
 }
 
 static void
@@ -97,8 +159,10 @@ adopt(void)
 	}
 	for (int i = 0; i < ha->nnets; i++)
 		have += claim(ha->nets[i]);
-	if (nfound == 0)
+	if (nfound == 0) {
+		lease_forget();
 		return;
+	}
 	if (have == ha->nnets && (size_t)have == nfound &&
 	    adopt_left_us() > 0) {
 		hagwd.role = ROLE_MASTER;
@@ -108,6 +172,7 @@ adopt(void)
 		    nfound, nfound == 1 ? "" : "es");
 		return;
 	}
+	lease_forget();
 	kaddr_del(found, nfound);
 	history_add("vrrp", "%zu stale address%s removed", nfound,
 	    nfound == 1 ? "" : "es");

@@ -18,6 +18,7 @@
 #include "ctrec.h"
 #include "hagw.h"
 #include "imsg_msg.h"
+#include "lease.h"
 
 struct nlmsghdr;
 
@@ -67,7 +68,7 @@ int kif_init(struct event_base *, void (*link_cb)(const char *ifname),
 const struct kif *kif_find(const char *name); /* NULL: none */
 
 /* kaddr.c: virtual addresses; /32, tagged, with a lifetime */
-#define KADDR_LIFE_S 3 /* refreshed each second */
+#define KADDR_LIFE_S (LEASE_ADDRESS_US / 1000000) /* refreshed each second */
 
 struct kaddr {
 	int ifindex;

@@ -91,6 +91,7 @@ child_configured(struct child *c)
 	switch (c->id) {
 	case PROC_VRRP:
 		nets_to_vrrpd(NULL);
+		adopt_to_vrrpd(); /* after it could advertise */
 		peers_tell_vrrpd();
 		break;
 	case PROC_SYNC:

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "fmt.h"
+#include "lease.h"
 #include "log.h"
 #include "proc.h"
 
@@ -68,7 +69,9 @@ set_vips(void)
 	size_t n = vips_of(hagwd.conf, vips);
 	int error = kaddr_set(vips, n);
 
-	if (error != 0 && log_allowed(&limit, clock_us())) {
+	if (error == 0) {
+		adopt_refreshed();
+	} else if (log_allowed(&limit, clock_us())) {
 		errno = error;
 		log_warn("virtual addresses: cannot be set");
 	}
@@ -138,6 +141,16 @@ become(enum role role, const char *reason)
 	handover_role_changed();
 }
 
+static void
+lease_renew(void)
+{
+	struct timeval tv =
+	    clock_tv(LEASE_INTERVALS * (uint64_t)hagwd.conf->h.ha.advertise_us);
+
+	event_add(lease_timer, &tv);
+	adopt_lease(clock_us());
+}
+
 void
 takeover_state(enum role role, const char *reason)
 {
@@ -146,37 +159,48 @@ takeover_state(enum role role, const char *reason)
 	if (role == ROLE_MASTER) {
 		set_vips();
 		announce_vips();
-		takeover_lease();
+		lease_renew();
 	} else if (hagwd.role == ROLE_MASTER) {
 		remove_vips();
 	}
 	become(role, reason);
 }
 
+/* One that was on its way while the lease ran out renews nothing. */
 void
 takeover_lease(void)
 {
-	struct timeval tv =
-	    clock_tv(3 * (uint64_t)hagwd.conf->h.ha.advertise_us);
-
-	event_add(lease_timer, &tv);
-	adopt_lease(clock_us());
+	if (hagwd.role == ROLE_MASTER)
+		lease_renew();
 }
 
-/* The peer's down timer is 3 intervals and its skew: we are before it. */
+static void
+revoke(const char *why)
+{
+	remove_vips();
+	child_send(PROC_VRRP, IMSG_VRRP_REVOKED, 0, NULL, 0);
+	become(ROLE_BACKUP, why);
+}
+
+/*
+ * The peer's down timer is 3 intervals and its skew: we are before it. After
+ * a restart of hagwd the vrrpd of the one before may still be at it.
+ */
 static void
 lease_ran_out(evutil_socket_t fd, short what, void *arg)
 {
+	struct timeval left = clock_tv(adopt_left_us());
+
 	(void)fd;
 	(void)what;
 	(void)arg;
 	if (hagwd.role != ROLE_MASTER)
 		return;
-	remove_vips();
-	child_send(PROC_VRRP, IMSG_VRRP_REVOKED, 0, NULL, 0);
-	become(ROLE_BACKUP,
-	    "vrrpd has not advertised for 3 intervals: "
-	    "addresses withdrawn");
+	if (timerisset(&left))
+		event_add(lease_timer, &left);
+	else
+		revoke("vrrpd has not advertised for 3 intervals: "
+		       "addresses withdrawn");
 }
 
 static void
@@ -206,10 +230,22 @@ takeover_init(void)
 	}
 }
 
+/*
+ * Late by a whole lifetime, hagwd itself was stopped, or the kernel takes
+ * nothing from it: the addresses were gone, and another node has them.
+ */
 void
 takeover_refresh(void)
 {
-	if (hagwd.role == ROLE_MASTER)
+	uint64_t now = clock_us(), from = adopt_refreshed_us();
+
+	if (hagwd.role != ROLE_MASTER)
+		return;
+	if (from < hagwd.role_us)
+		from = hagwd.role_us;
+	if (now > from && now - from > LEASE_ADDRESS_US)
+		revoke("the addresses could not be refreshed in time");
+	else
 		set_vips();
 }
 

@@ -595,6 +595,20 @@ ev_revoked(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	release_end(f, now, false, none, out);
 }
 
+/* hagwd hangs: whoever takes over must not be told before it can. */
+static void
+ev_expired(struct fsm *f, uint64_t now, const struct fsm_event *ev,
+    struct fsm_actions *out)
+{
+	struct in_addr none = {INADDR_ANY};
+
+	(void)ev;
+	if (f->role != ROLE_MASTER)
+		return;
+	to_backup(f, now, WHY_EXPIRED, out);
+	release_end(f, now, false, none, out);
+}
+
 static void
 ev_preempt(struct fsm *f, uint64_t now, const struct fsm_event *ev,
     struct fsm_actions *out)
@@ -674,6 +688,7 @@ fsm_step(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	    [FSM_READY] = ev_ready,
 	    [FSM_RELEASE] = ev_release,
 	    [FSM_REVOKED] = ev_revoked,
+	    [FSM_EXPIRED] = ev_expired,
 	    [FSM_PREEMPT] = ev_preempt,
 	    [FSM_RECONF] = ev_reconf,
 	};

@@ -3,6 +3,7 @@
  * and moves it from one configuration to the next.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -61,6 +62,8 @@ run_state(const struct fsm_action *a)
 {
 	struct imsg_vrrp_state msg = {.role = a->role};
 
+	if (group.orphan)
+		exit(0); /* nobody is left who could act on a role */
 	vrrp_reason(&group, a, msg.reason);
 	/* What does not fit is cut: a reason is for reading. */
 	if (snprintf(group.last, sizeof(group.last), "%s -> %s, \"%s\"",
@@ -77,7 +80,9 @@ static void
 run_lease(const struct fsm_action *a)
 {
 	(void)a;
-	if (group.sent > 0)
+	if (group.sent > 0 && group.orphan)
+		lease_beat(clock_us());
+	else if (group.sent > 0)
 		proc_send(IMSG_VRRP_LEASE, 0, NULL, 0);
 }
 
@@ -195,11 +200,17 @@ static void
 timer_fired(int fd, short what, void *arg)
 {
 	struct fsm_event ev = {.type = FSM_TIMER};
+	uint64_t now = clock_us();
 	unsigned int i;
 
 	(void)fd;
 	(void)what;
 	(void)arg;
+	if (group.orphan && !lease_lingers(now, group.fsm.cfg.interval_us))
+		exit(0);
+	if (group.fsm.role == ROLE_MASTER &&
+	    lease_expired(now, group.fsm.since_us))
+		ev.type = FSM_EXPIRED;
 	for (i = 0; i < group.nnets; i++)
 		io_drain(&group.nets[i]);
 	group_event(&ev);
@@ -278,6 +289,22 @@ group_commit(struct conf *next, const struct imsg_vrrp_resume *resume)
 		group_event(&ev);
 	group_ready(&group.told);
 	conf_free(old);
+}
+
+/*
+ * hagwd died without a word. The kernel keeps the addresses for a moment and
+ * forwards; init may bring hagwd back meanwhile, and then nothing has
+ * happened. So a MASTER goes on advertising, but no longer than that, and
+ * never says that it goes: a peer must not take over before the addresses
+ * are gone here.
+ */
+bool
+group_orphaned(void)
+{
+	group.orphan = group.conf != NULL && group.fsm.role == ROLE_MASTER &&
+	    group.fsm.releasing == 0 &&
+	    lease_lingers(clock_us(), group.fsm.cfg.interval_us);
+	return group.orphan;
 }
 
 /* Nobody keeps the addresses now; let the other one know. */

@@ -110,6 +110,8 @@ vrrp_reason(const struct vrrp_group *g, const struct fsm_action *a,
 	    [WHY_SUCCESSOR] = {why_successor, NULL},
 	    [WHY_NO_SUCCESSOR] = {NULL, "shutting down, nobody took over"},
 	    [WHY_LATE] = {why_late, NULL},
+	    [WHY_EXPIRED] = {NULL,
+		"hagwd has not refreshed the addresses: they are gone"},
 	    [WHY_REVOKED] = {NULL, "the lease on the addresses ran out"},
 	};
 

@@ -65,6 +65,12 @@ on_fd_tx(const struct imsg *imsg)
 }
 
 static void
+on_lease(const struct imsg *imsg)
+{
+	lease_take(imsg->fd);
+}
+
+static void
 on_link(const struct imsg *imsg)
 {
 	const struct imsg_link *msg = imsg->data;
@@ -128,6 +134,7 @@ on_show(const struct imsg *imsg)
 static const struct proc_handler handlers[] = {
     {IMSG_FD_VRRP_RX, on_fd_rx},
     {IMSG_FD_VRRP_TX, on_fd_tx},
+    {IMSG_FD_LEASE, on_lease},
     {IMSG_LINK_STATE, on_link},
     {IMSG_VRRP_RESUME, on_resume},
     {IMSG_VRRP_RELEASE, on_release},
@@ -152,6 +159,7 @@ main(int argc, char *argv[])
 	    .reconf_check = vrrp_conf_check,
 	    .reconf_commit = commit,
 	    .shutdown = group_shutdown,
+	    .orphaned = group_orphaned,
 	};
 
 	proc_init(&vrrpd_sandbox, argc, argv);

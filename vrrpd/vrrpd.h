@@ -90,6 +90,7 @@ enum fsm_event_type {
 	FSM_READY, /* ready */
 	FSM_RELEASE, /* release */
 	FSM_REVOKED,
+	FSM_EXPIRED, /* nobody refreshes the addresses */
 	FSM_PREEMPT,
 	FSM_RECONF, /* cfg, from */
 	FSM_NEVENTS
@@ -135,6 +136,7 @@ enum fsm_why {
 	WHY_NO_SUCCESSOR, /* release */
 	WHY_LATE, /* us */
 	WHY_REVOKED,
+	WHY_EXPIRED,
 	WHY_MAX
 };
 
@@ -250,6 +252,7 @@ struct vrrp_group {
 	uint64_t since_real_ns;
 	struct imsg_vrrp_ready told; /* by the parent */
 	unsigned int sent; /* networks the last sending reached */
+	bool orphan; /* hagwd died; MASTER for the lease's last seconds */
 	char last[CTL_TEXT_MAX];
 };
 
@@ -261,8 +264,17 @@ void group_event(const struct fsm_event *);
 void group_advert(struct vrrp_net *, const struct vrrp_advert *);
 void group_ready(const struct imsg_vrrp_ready *);
 void group_shutdown(void);
+bool group_orphaned(void);
 struct vrrp_net *group_net(uint32_t conf_net); /* NULL: not a member */
 void group_link(struct vrrp_net *, bool up);
+
+/* vrrp_lease.c: the page that is shared with hagwd, lease.h */
+void lease_take(int fd); /* from now on this vrrpd is the one */
+/* Without hagwd: may this vrrpd still advertise? */
+bool lease_lingers(uint64_t now_us, uint64_t interval_us);
+void lease_beat(uint64_t now_us);
+/* MASTER since then: have the addresses' lifetimes run out? */
+bool lease_expired(uint64_t now_us, uint64_t since_us);
 
 /* vrrp_conf.c */
 int vrrp_conf_check(const struct conf *, char *why, size_t whysz);
