@@ -1,0 +1,134 @@
+"""Faults that are nobody's death: a split, a spare that is not fit, a pause."""
+import os
+import signal
+import time
+
+import pytest
+
+import lab
+
+FLOWS = 300
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with lab.NatPair(advertise="100ms", preempt="never") as pair:
+        pair.start()
+        pair.talkers = lab.Talkers(pair.client1, pair.client2, pair.outside,
+                                   FLOWS, interval_us=5000)
+        yield pair
+
+
+@pytest.fixture
+def nat1(pair):
+    pair.make_master(pair.gateways[0])
+    pair.lost_before = pair.talkers.mark()["lost"]
+    return pair.gateways[0]
+
+
+def no_flow_lost(pair, gap_ms=1000):
+    flows = pair.talkers.settle()
+    assert flows["lost"] == pair.lost_before, flows
+    assert flows["longest_gap_ms"] < gap_ms, flows
+
+
+def part(pair):
+    """The gateways do not hear each other; the clients hear both."""
+    nat1, nat2 = pair.gateways
+    for name, ifname in (("net1", "eth0"), ("net2", "eth1")):
+        pair.lab.networks[name].part(nat1.cables[ifname],
+                                     nat2.cables[ifname])
+
+
+def heal(pair):
+    for name in ("net1", "net2"):
+        pair.lab.networks[name].heal()
+
+
+def test_a_split_is_told_and_healed(pair, nat1):
+    """Both are masters; the sync link tells; the better one keeps it."""
+    nat2 = pair.gateways[1]
+    part(pair)
+    lab.wait_for("two masters", lambda: len(pair.masters()) == 2, 5)
+    for gw in pair.gateways:
+        lab.wait_for(f"{gw.name}: a warning", lambda gw=gw: any(
+            "split" in w["text"] for w in gw.show("summary")["warnings"]), 5)
+        assert gw.show("vrrp")["vrrp"]["split"]
+    heal(pair)
+    pair.wait_master(nat1, 3)
+    pair.wait_ready(nat2)
+    lab.wait_for("no warning", lambda: not
+                 nat1.show("summary")["warnings"], 5)
+    pair.wait_equal()
+
+
+def test_short_splits_lose_no_flow(pair, nat1):
+    """Where packets go by whichever gateway announced itself last."""
+    for _ in range(5):
+        part(pair)
+        time.sleep(1.2)
+        heal(pair)
+        pair.wait_master(nat1, 3)
+        time.sleep(0.5)
+        no_flow_lost(pair)
+        pair.wait_ready(pair.gateways[1])
+    pair.wait_equal()
+
+
+def test_a_spare_with_a_cable_pulled(pair, nat1):
+    """The master warns, and refuses a failover to it."""
+    nat2 = pair.gateways[1]
+    nat2.cables["eth0"].pull()
+    lab.wait_for("a warning", lambda: nat1.show("summary")["warnings"], 5)
+    refused = nat1.hactl("failover", check=False)
+    assert refused.returncode == 4 and "FAULT" in refused.stderr, refused
+    assert nat1.is_master() and not nat2.holds()
+    nat2.cables["eth0"].plug()
+    lab.wait_for("nat2: BACKUP", lambda: nat2.show("vrrp")["vrrp"]["role"]
+                 == "BACKUP", 5)
+    lab.wait_for("no warning", lambda: not
+                 nat1.show("summary")["warnings"], 5)
+    no_flow_lost(pair, 200)
+
+
+def test_a_paused_machine_does_not_come_back_as_master(pair, nat1):
+    """As a virtual machine stopped for three seconds and more."""
+    nat2 = pair.gateways[1]
+    pids = nat1.hagw_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        lab.wait_for("nat2: master", nat2.is_master, 5)
+        lab.wait_for("nat1: no address", lambda: not nat1.holds(), 5)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    pair.wait_ready(nat1)
+    assert nat2.is_master() and not nat1.holds()
+    no_flow_lost(pair, 2000)
+    pair.wait_equal()
+
+
+def test_one_deaf_network_moves_nothing(pair, nat1):
+    """Advertisements on the other one are enough."""
+    nat2 = pair.gateways[1]
+    before = nat2.show("vrrp")["vrrp"]["transitions"]
+    pair.lab.networks["net1"].part(nat1.cables["eth0"], nat2.cables["eth0"])
+    time.sleep(1.5)
+    assert nat1.is_master() and not nat2.holds()
+    assert nat2.show("vrrp")["vrrp"]["transitions"] == before
+    heal(pair)
+    no_flow_lost(pair, 200)
+
+
+def test_both_start_at_once_and_agree(pair, nat1):
+    """The better one is the master, soon, and only once."""
+    for gw in pair.gateways:
+        gw.stop_hagwd()
+    for gw in pair.gateways:
+        gw.start_hagwd(wait=False)
+    pair.wait_master(nat1, 5)
+    time.sleep(1)
+    assert nat1.is_master() and not pair.gateways[1].holds()
+    pair.wait_ready(pair.gateways[1])
+    assert nat1.show("vrrp")["vrrp"]["transitions"] <= 2
