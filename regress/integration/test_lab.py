@@ -156,3 +156,25 @@ def in_namespaces(run):
     return [pid for ns in namespaces(run) for pid in
             lab.call(["ip", "netns", "pids", ns]).stdout.split()
             if os.path.exists(f"/proc/{pid}")]
+
+
+def test_a_lab_to_play_in():
+    """Up, its scripts, down; other labs that are up stay."""
+    def run(*argv):
+        return lab.call(argv, cwd=lab.TOP, timeout=40).stdout
+    text = run(sys.executable, "-m", "regress.lab", "up")
+    where = pathlib.Path(text.split("site file are in ")[1].split(".\n")[0])
+    name = where.name.split("-")[1]
+    try:
+        assert "MASTER" in run(where / "hactl", "nat1", "show", "summary")
+        run(where / "pull", "nat1", "eth1")
+        lab.wait_for("nat2: master", lambda: "nat2 MASTER" in run(
+            where / "hactl", "nat2", "show", "summary"), 10, 0.2)
+        run(where / "plug", "nat1", "eth1")
+        assert "172.24.0.20" in run(where / "in", "client2", "ip", "addr")
+        out = lab.call(["sh", "-c", f"{where}/ssh <<-'E'\n\techo $((6*7))"
+                        "\n\texit\nE\n"], timeout=20).stdout
+        assert "42" in out
+    finally:
+        run(sys.executable, "-m", "regress.lab", "down", name)
+    assert namespaces(name) == [] and not where.exists()

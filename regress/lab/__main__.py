@@ -1,23 +1,52 @@
-"""python3 -m lab up | down: a lab to play in, that stays."""
+"""python3 -m regress.lab up | down: a lab to play in, that stays."""
 import sys
 
 from .core import LabError, entries, namespaces, remove, sweep
-from .gateway import HACTL
+from .gateway import HACTL, HAGWD
 from .nat_pair import NatPair
 from .traffic import Sshd
 
 HELP = """\
 The lab is up: client1 - (nat1 | nat2) - client2.
 
-enter a host    {enter}
-look            {hactl}
-let nat2 take over    ... failover    and back, on nat1:    ... failback
-pull a cable    ip -n {sw} link set nat1.eth0 down    (plug it: up)
-kill a gateway  ip netns pids {nat1} | xargs kill -9
-through it      {ssh}
-logs, site file {dir}
-remove it all   make lab-down
+  {dir}/in HOST [command]          nat1 nat2 client1 client2
+  {dir}/hactl HOST show summary    nat1 nat2; or any other words
+  {dir}/pull HOST INTERFACE        a cable: eth0 net1, eth1 net2, eth2 sync
+  {dir}/plug HOST INTERFACE
+  {dir}/crash HOST                 kill -9 of all that runs on it
+  {dir}/start HOST                 hagwd again
+  {dir}/ssh                        from client1 to client2, through them
+
+Logs and the site file are in {dir}.
+"make lab-down" removes it all.
 """
+
+# Each is a shell script; $h is the namespace of the host named first.
+HEAD = """\
+#!/bin/sh
+host=${{1:?host}}; shift
+h=hw{run}-$host
+[ -e "/run/netns/$h" ] || {{ echo "no host $host" >&2; exit 1; }}
+"""
+SCRIPTS = {
+    "in": '[ $# -gt 0 ] || set -- "${{SHELL:-/bin/sh}}"\n'
+          'exec ip netns exec "$h" "$@"\n',
+    "hactl": 'exec ip netns exec "$h" {hactl} -s {dir}/run-$host/hagw.sock '
+             '"$@"\n',
+    "pull": "ip -n hw{run}-sw link set $host.${{1:?interface}} down\n",
+    "plug": "ip -n hw{run}-sw link set $host.${{1:?interface}} up\n",
+    "crash": 'ip netns pids "$h" | xargs -r kill -9\n',
+    "start": 'setsid ip netns exec "$h" {hagwd} -d -f {dir}/site.yaml -N '
+             "$host -r {dir}/run-$host </dev/null >>{dir}/$host-hagwd.log "
+             "2>&1 &\n",
+}
+
+
+def write_script(pair, name, text):
+    path = pair.lab.dir / name
+    path.write_text(text.format(run=pair.lab.run, dir=pair.lab.dir,
+                                hactl=HACTL, hagwd=HAGWD))
+    path.chmod(0o755)
 
 
 def up():
@@ -29,23 +58,20 @@ def up():
         print(pair.lab.logs(), file=sys.stderr)
         pair.lab.close()
         raise
-    def enter(gw):
-        return f"ip netns exec {gw.ns}"
+    for name, text in SCRIPTS.items():
+        write_script(pair, name, HEAD + text)
     ssh = " ".join(str(a) for a in sshd.argv("sh -i") if a != "-n")
-    print(HELP.format(
-        enter="\n                ".join(
-            f"{enter(host)} bash" for name, host in pair.lab.hosts.items()
-            if name != "sw"),
-        hactl="\n                ".join(
-            f"{enter(gw)} {HACTL} -s {gw.sock} show summary"
-            for gw in pair.gateways),
-        sw=pair.lab.switch.ns, nat1=pair.gateways[0].ns,
-        ssh=f"{enter(pair.client1)} {ssh}", dir=pair.lab.dir))
+    ssh = ssh.replace(" root@", " -tt root@")
+    write_script(pair, "ssh", "#!/bin/sh\nexec ip netns exec "
+                 f"{pair.client1.ns} {ssh}\n")
+    print(HELP.format(dir=pair.lab.dir))
 
 
-def down():
+def down(run=None):
+    """Remove the lab with this name, or every lab that was left up."""
     sweep()
-    kept = [entry for _, entry in entries() if entry["pid"] == 0]
+    kept = [entry for _, entry in entries() if entry["pid"] == 0
+            and run in (None, entry["run"])]
     for entry in kept:
         print(f"removing {', '.join(sorted(namespaces(entry['run'])))}")
         remove(entry["run"], entry["dir"])
@@ -54,12 +80,16 @@ def down():
 
 
 def main():
-    words = {"up": up, "down": down}
-    if len(sys.argv) != 2 or sys.argv[1] not in words:
-        print("usage: python3 -m lab up | down", file=sys.stderr)
-        return 2
     try:
-        words[sys.argv[1]]()
+        match sys.argv[1:]:
+            case ["up"]:
+                up()
+            case ["down", *run] if len(run) <= 1:
+                down(*run)
+            case _:
+                print("usage: python3 -m regress.lab up | down [RUN]",
+                      file=sys.stderr)
+                return 2
     except LabError as e:
         print(f"lab: {e}", file=sys.stderr)
         return 1
