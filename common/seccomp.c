@@ -58,11 +58,15 @@ allow(scmp_filter_ctx ctx, const struct sandbox_call *c)
 		fatalx("seccomp: no system call is named %s", c->name);
 	switch (c->kind) {
 	case SB_ARG:
-		cmp = SCMP_CMP(c->arg, SCMP_CMP_EQ, c->value);
+		cmp = (struct scmp_arg_cmp){
+		    .arg = c->arg, .op = SCMP_CMP_EQ, .datum_a = c->value};
 		ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
 		break;
 	case SB_ARG_MASKED:
-		cmp = SCMP_CMP(c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value);
+		cmp = (struct scmp_arg_cmp){.arg = c->arg,
+		    .op = SCMP_CMP_MASKED_EQ,
+		    .datum_a = c->mask,
+		    .datum_b = c->value};
 		ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, 1, &cmp);
 		break;
 	case SB_ANY:
