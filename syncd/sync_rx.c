@@ -28,7 +28,7 @@ void
 rx_reset(struct rx *r, uint32_t stream)
 {
 	r->stream = stream;
-	r->applied = r->deliver = r->cum = r->top = 0;
+	r->applied = r->deliver = r->cum = r->top = r->acked = 0;
 	r->ack_at = 0;
 	memset(r->present, 0, sizeof(r->present));
 }
@@ -102,7 +102,8 @@ rx_applied(struct peer *p, uint64_t now, uint32_t stream, uint64_t upto)
 		return;
 	for (; r->applied < upto; r->applied++)
 		set_present(r, r->applied, false);
-	ack_by(r, now);
+	ack_by(
+	    r, r->applied - r->acked >= ACK_EVERY ? now : now + ACK_PAUSE_US);
 }
 
 static void
@@ -139,4 +140,5 @@ rx_send_ack(struct peer *p, uint64_t now)
 	wire_put_ack(&w, &a);
 	peer_end(p, &w);
 	r->ack_at = 0;
+	r->acked = r->applied;
 }

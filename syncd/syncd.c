@@ -162,23 +162,24 @@ static const struct sync_ops node_ops = {
 
 /* Kernel sockets */
 
+/*
+ * A wake-up for each event would cost more than the event: while there are
+ * some, the socket is looked at once in a pause; only when it was found
+ * empty does the loop watch it again.
+ */
 static void
 on_events(evutil_socket_t fd, short what, void *arg)
 {
-	uint64_t since = clock_us() - drained_us;
-	struct timeval tv;
+	struct timeval tv = clock_tv(EVENT_PAUSE_US);
 
 	(void)fd;
 	(void)arg;
-	/* a wake-up for each event would cost more than the event */
-	if ((what & EV_READ) && since < EVENT_PAUSE_US) {
-		tv = clock_tv(EVENT_PAUSE_US - since);
-		event_del(events_ev);
+	if (drain_events(EVENT_TURN) > 0) {
+		if (what & EV_READ)
+			event_del(events_ev);
 		event_add(events_pause, &tv);
-		return;
-	}
-	drain_events(EVENT_TURN);
-	event_add(events_ev, NULL);
+	} else
+		event_add(events_ev, NULL);
 	turn();
 }
 
@@ -331,6 +332,7 @@ on_fd_events(const struct imsg *im)
 		/* between the two sockets events may have been lost */
 		sync_overrun(&node);
 	}
+	event_del(events_pause);
 	events_fd = im->fd;
 	events_ev = new_event(
 	    events_fd, EV_READ | EV_PERSIST, on_events, PROC_PRIO_NORMAL);

@@ -196,19 +196,21 @@ void crypt_accept(struct crypt *);
 uint64_t crypt_random(void); /* never 0 */
 
 /* sync_peer.c, sync_tx.c, sync_rx.c: one peer's protocol engine */
-#define RX_WINDOW   512 /* datagrams received but not applied */
-#define TX_TOTAL    4096 /* slots of all peers together */
-#define TX_MIN      512 /* slots of one peer */
-#define CWND_MIN    16 /* datagrams in flight */
-#define CWND_FIRST  64
-#define RTO_MIN_US  20000
-#define RTO_MAX_US  500000
-#define HB_MIN_US   100000
-#define HB_MAX_US   1000000
-#define HB_MISSED   3 /* then the peer is down */
-#define HB_ASK_US   50000 /* while something waits for an answer */
-#define ACK_WAIT_US 5000 /* an ACK may wait that long for the kernel */
-#define HANDOVER_US 1000000 /* how long a request is repeated */
+#define RX_WINDOW    512 /* datagrams received but not applied */
+#define TX_TOTAL     4096 /* slots of all peers together */
+#define TX_MIN       512 /* slots of one peer */
+#define CWND_MIN     16 /* datagrams in flight */
+#define CWND_FIRST   64
+#define RTO_MIN_US   20000
+#define RTO_MAX_US   500000
+#define HB_MIN_US    100000
+#define HB_MAX_US    1000000
+#define HB_MISSED    3 /* then the peer is down */
+#define HB_ASK_US    50000 /* while something waits for an answer */
+#define ACK_WAIT_US  5000 /* an ACK may wait that long for the kernel */
+#define ACK_PAUSE_US 2000 /* and that of applied ones for more of them */
+#define ACK_EVERY    8 /* datagrams applied: then at once */
+#define HANDOVER_US  1000000 /* how long a request is repeated */
 
 struct tx_slot {
 	uint64_t sent_us; /* last time; 0: never */
@@ -253,6 +255,7 @@ struct rx {
 	uint64_t top; /* one past the highest received */
 	uint32_t stream;
 	uint64_t ack_at; /* 0: none due */
+	uint64_t acked; /* applied, as last told */
 	uint32_t ts_echo;
 	uint64_t ts_at;
 };
