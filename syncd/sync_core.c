@@ -812,7 +812,9 @@ sync_deadline(const struct sync *s, uint64_t now)
 	}
 	if (s->barrier.on && s->barrier.until_us < at)
 		at = s->barrier.until_us;
+	/* once past it the dump's own descriptor calls, at a lower priority */
 	if (s->dump.kind == DUMP_SETTLE && s->dump.open &&
+	    s->dump.read_us + SETTLE_PACE_US > now &&
 	    s->dump.read_us + SETTLE_PACE_US < at)
 		at = s->dump.read_us + SETTLE_PACE_US;
 	return at < now ? now : at;
