@@ -71,10 +71,12 @@ enum imsg_type {
 	IMSG_CT_HANDOVER_ASKED, /* S->P imsg_ct_handover: a peer asks us */
 	IMSG_CT_TIMEOUTS, /* P->S imsg_ct_timeouts, at start and reload */
 	IMSG_CT_COUNT, /* P->S imsg_ct_count, each second */
+	IMSG_CT_UNFIT, /* P->S imsg_ct_unfit: for the heartbeats */
 	/* NAT */
 	IMSG_NAT_BATCH, /* N->P bytes of netlink messages; id of batch */
 	IMSG_NAT_COMMIT, /* N->P imsg_nat_commit: all parts sent */
 	IMSG_NAT_RESULT, /* P->N imsg_nat_result */
+	IMSG_NAT_LOADED, /* N->P imsg_nat_loaded, when it changes */
 	IMSG_NAT_DUMP, /* N->P imsg_nat_dump, id of the request */
 	/* control */
 	IMSG_CTL_HELLO, /* C->U ctl_hello */
@@ -232,6 +234,11 @@ struct imsg_ct_count {
 	uint64_t max;
 };
 
+/* This node could not do a master's work, whatever flows it holds. */
+struct imsg_ct_unfit {
+	uint32_t unfit;
+};
+
 struct imsg_nat_commit {
 	uint32_t parts;
 	uint32_t bytes;
@@ -241,6 +248,11 @@ struct imsg_nat_result {
 	int32_t error; /* errno; 0: the kernel took it whole */
 	uint32_t seq; /* nlmsg_seq of the message it refused; 0: none */
 	char why[CTL_TEXT_MAX]; /* authz's reason when EPERM */
+};
+
+/* Does the kernel hold the whole table as the configuration wants it? */
+struct imsg_nat_loaded {
+	uint32_t loaded;
 };
 
 enum nat_dump {

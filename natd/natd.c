@@ -108,6 +108,14 @@ send_batch(enum busy busy)
 }
 
 static void
+tell_loaded(bool loaded)
+{
+	struct imsg_nat_loaded msg = {.loaded = loaded};
+
+	proc_send(IMSG_NAT_LOADED, 0, &msg, sizeof(msg));
+}
+
+static void
 applied(struct nat_plan *p)
 {
 	set_plan(&nat.kernel, p);
@@ -115,6 +123,7 @@ applied(struct nat_plan *p)
 	nat.retry_us = 0;
 	nat.applied_us = clock_us();
 	nat.error[0] = '\0';
+	tell_loaded(true);
 }
 
 /* Forget what the kernel holds, wait, and read it again. */
@@ -133,6 +142,7 @@ failed(const char *what)
 	log_warnx("%s; again in %llu ms", what,
 	    (unsigned long long)nat.retry_us / 1000);
 	proc_event("%s", what);
+	tell_loaded(false);
 	tv = clock_tv(nat.retry_us);
 	evtimer_add(nat.retry, &tv);
 }

@@ -22,11 +22,6 @@
 /* Messages per child and loop turn. */
 #define CHILD_READ_BATCH     32
 #define CHILD_SNDBUF         (1 << 20)
-/*
- * So many deaths in a row are made good at once, for mastership must not
- * move for a kill; then the delay grows. A second of life makes up for one.
- */
-#define CHILD_FREE_DEATHS    5
 #define CHILD_FORGIVE_US     1000000
 #define CHILD_BACKOFF_MIN_US 100000
 #define CHILD_BACKOFF_MAX_US 10000000
@@ -210,10 +205,10 @@ child_delay(struct child *c)
 		if ((us *= 2) > CHILD_BACKOFF_MAX_US)
 			us = CHILD_BACKOFF_MAX_US;
 	c->state = CHILD_WAITING;
+	c->delay_ms = (unsigned int)(us / 1000);
 	tv = clock_tv(us);
 	event_add(c->restart, &tv);
-	log_info("%s: starts again in %u ms", proc_name(c->id),
-	    (unsigned int)(us / 1000));
+	log_info("%s: starts again in %u ms", proc_name(c->id), c->delay_ms);
 }
 
 static void

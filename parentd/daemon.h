@@ -40,6 +40,7 @@ struct child {
 	unsigned int lacks; /* SB_NO_* */
 	bool drained; /* during a reload */
 	bool killed; /* by us: it broke a rule or hung */
+	unsigned int delay_ms; /* before the next start */
 	char note[64];
 };
 
@@ -73,7 +74,19 @@ struct daemon {
 
 extern struct daemon hagwd;
 
+/* health.c: can this node do a master's work? */
+bool health_fit(void);
+void health_tick(void); /* each second, and when something changed */
+void health_nat_loaded(bool);
+void health_to_syncd(void);
+const char *health_warning(char *buf, size_t sz); /* NULL: none */
+
 /* child.c */
+/*
+ * So many deaths in a row are made good at once, for mastership must not
+ * move for a kill; then the delay grows. A second of life makes up for one.
+ */
+#define CHILD_FREE_DEATHS 5
 void child_check_programs(void); /* ends the start when one is missing */
 void child_start_all(void);
 void child_stop_all(void); /* tell, wait a moment, kill */
@@ -139,6 +152,7 @@ void adopt_to_vrrpd(void); /* the lease page */
 void handover_failover(uint32_t ctl_id, bool force);
 void handover_failback(uint32_t ctl_id);
 void handover_asked(const struct imsg_ct_handover *);
+void handover_unfit(void); /* to a node that is, if there is one */
 void handover_preempt(void); /* vrrpd wants the peer to hand over */
 void handover_barrier_done(const struct imsg_ct_barrier *);
 void handover_released(const struct imsg_vrrp_released *);
@@ -176,6 +190,8 @@ void peers_update(const struct imsg_ct_status *);
 const struct peer *peers_best(void);
 const char *peers_name(const struct peer *);
 void peers_tell_vrrpd(void);
+/* Could another node take over, as far as is known? */
+bool peers_can_take_over(void);
 void peers_reset(void);
 
 /* notify.c: systemd's readiness and watchdog, and the waiting parent */

@@ -342,6 +342,17 @@ on_nat_commit(struct child *c, const struct imsg *im)
 }
 
 static void
+on_nat_loaded(struct child *c, const struct imsg *im)
+{
+	struct imsg_nat_loaded msg;
+
+	(void)c;
+	imsg_get(im, &msg, sizeof(msg));
+	health_nat_loaded(msg.loaded != 0);
+	health_tick();
+}
+
+static void
 on_nat_dump(struct child *c, const struct imsg *im)
 {
 	struct imsg_nat_dump msg;
@@ -389,6 +400,7 @@ static handler_fn *const handlers[IMSG_MAX] = {
     [IMSG_CT_HANDOVER_ASKED] = on_ct_handover_asked,
     [IMSG_NAT_BATCH] = on_nat_batch,
     [IMSG_NAT_COMMIT] = on_nat_commit,
+    [IMSG_NAT_LOADED] = on_nat_loaded,
     [IMSG_NAT_DUMP] = on_nat_dump,
     [IMSG_CTL_REQUEST] = on_ctl_request,
     [IMSG_CTL_CANCEL] = on_ctl_cancel,

@@ -310,6 +310,21 @@ handover_asked(const struct imsg_ct_handover *msg)
 	begin_barrier();
 }
 
+/* Nothing is asked of syncd when it is what is broken. */
+void
+handover_unfit(void)
+{
+	if (h.step != STEP_IDLE || hagwd.stopping)
+		return;
+	if (!peers_can_take_over()) {
+		log_warnx("handover: no other node is ready: this one goes on");
+		return;
+	}
+	log_info("handover: to a node that is fit");
+	begin(RELEASE_HANDOVER, 0, true);
+	begin_barrier();
+}
+
 void
 handover_preempt(void)
 {

@@ -298,6 +298,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	takeover_refresh();
+	health_tick();
 	nets_retry();
 	control_expire();
 	child_ping_all();

@@ -6,7 +6,11 @@
 #include "log.h"
 
 /* syncd reports each second; older than this it counts for nothing. */
-#define PEER_STALE_US 3500000
+#define PEER_STALE_US  3500000
+/* One that was ready so lately holds all but the newest flows. */
+#define PEER_MEMORY_US 30000000
+
+static uint64_t ready_us; /* when any was, as syncd said; 0: never */
 
 static bool
 peer_fresh(const struct peer *p)
@@ -43,6 +47,8 @@ static void
 peers_summary(struct imsg_vrrp_ready *r)
 {
 	*r = (struct imsg_vrrp_ready){0};
+	/* without a sync section there is no flow to wait for */
+	r->ready = hagwd.conf->h.sync.npaths == 0;
 	for (int i = 0; i < hagwd.conf->h.nnodes; i++) {
 		const struct peer *p = &hagwd.peers[i];
 
@@ -54,6 +60,7 @@ peers_summary(struct imsg_vrrp_ready *r)
 			r->peer_master |= p->st.role == ROLE_MASTER;
 		}
 	}
+	r->ready = r->ready && health_fit();
 }
 
 void
@@ -97,7 +104,21 @@ peers_update(const struct imsg_ct_status *st)
 	p->st = *st;
 	p->known = true;
 	p->at_us = clock_us();
+	if (st->ready && st->role == ROLE_BACKUP)
+		ready_us = p->at_us;
 	peers_tell_vrrpd();
+}
+
+bool
+peers_can_take_over(void)
+{
+	const struct peer *p = peers_best();
+
+	if (p != NULL && p->st.ready && p->st.role == ROLE_BACKUP)
+		return true;
+	/* a syncd that keeps dying never gets to say so again */
+	return hagwd.children[PROC_SYNC].failures > CHILD_FREE_DEATHS &&
+	    ready_us != 0 && clock_us() - ready_us < PEER_MEMORY_US;
 }
 
 void

@@ -97,6 +97,7 @@ child_configured(struct child *c)
 	case PROC_SYNC:
 		nets_to_syncd(NULL);
 		takeover_send_role(PROC_SYNC);
+		health_to_syncd();
 		break;
 	case PROC_NAT:
 		takeover_send_role(PROC_NAT);
@@ -135,6 +136,7 @@ first_drained(struct child *c, const struct imsg_drained *msg)
 	c->state = CHILD_RUNNING;
 	c->pong_us = clock_us();
 	child_configured(c);
+	health_tick();
 	if (all_running())
 		parentd_all_running();
 }

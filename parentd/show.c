@@ -58,6 +58,9 @@ warn_peer(uint32_t id, int i)
 static void
 warn_node(uint32_t id, const struct ctl_node *node)
 {
+	char buf[CTL_TEXT_MAX / 2];
+	const char *why;
+
 	if (node->ct_max > 0 && node->ct_count > node->ct_max / 10 * 9)
 		warning(id, "conntrack",
 		    "sysctl net.netfilter.nf_conntrack_max",
@@ -81,6 +84,9 @@ warn_node(uint32_t id, const struct ctl_node *node)
 			    "died %u times in a row (%s)", c->failures,
 			    c->note);
 	}
+	if ((why = health_warning(buf, sizeof(buf))) != NULL)
+		warning(id, "health", "hactl show process",
+		    "not fit to be MASTER: %s", why);
 	for (int i = 0; i < hagwd.conf->h.nnodes; i++)
 		if (i != hagwd.conf->h.self)
 			warn_peer(id, i);
@@ -133,7 +139,12 @@ rss_kb(pid_t pid)
 static void
 lacks_note(char *buf, size_t sz, const struct child *c)
 {
-	snprintf(buf, sz, "%s%s%s%s", c->note,
+	char wait[40] = "";
+
+	if (c->state == CHILD_WAITING)
+		snprintf(wait, sizeof(wait), ", starts again after %u ms",
+		    c->delay_ms);
+	snprintf(buf, sz, "%s%s%s%s%s", c->note, wait,
 	    c->lacks & SB_NO_LANDLOCK ? " no Landlock" : "",
 	    c->lacks & SB_NO_REALTIME ? " no real-time" : "",
 	    c->lacks & SB_NO_MLOCK ? " memory not locked" : "");

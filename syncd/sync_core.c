@@ -87,7 +87,7 @@ op_heartbeat(struct peer *p, struct wire_hb *hb)
 	hb->gen_max = s->gen_max;
 	hb->steps = s->steps;
 	memcpy(hb->hash, h->hash, sizeof(hb->hash));
-	if (sync_ready(s))
+	if (sync_ready(s) && !s->unfit)
 		hb->flags |= HB_READY;
 	if (wants_bulk(s, (int)p->node, s->now))
 		hb->flags |= HB_WANT_BULK;

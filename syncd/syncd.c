@@ -418,6 +418,15 @@ on_timeouts(const struct imsg *im)
 }
 
 static void
+on_unfit(const struct imsg *im)
+{
+	struct imsg_ct_unfit msg;
+
+	if (imsg_get(im, &msg, sizeof(msg)) == 0)
+		node.unfit = msg.unfit != 0;
+}
+
+static void
 on_count(const struct imsg *im)
 {
 	(void)imsg_get(im, &node.count, sizeof(node.count));
@@ -450,6 +459,7 @@ static const struct proc_handler handlers[] = {
     {IMSG_CT_HANDOVER, on_handover},
     {IMSG_CT_TIMEOUTS, on_timeouts},
     {IMSG_CT_COUNT, on_count},
+    {IMSG_CT_UNFIT, on_unfit},
     {IMSG_CTL_SHOW, on_show},
 };
 

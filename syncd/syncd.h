@@ -565,6 +565,7 @@ struct sync {
 	uint64_t now; /* of the call under way */
 	enum role role;
 	uint64_t role_us; /* since */
+	bool unfit; /* by hagwd's account */
 	bool sending; /* sync_sending(), kept for each event */
 	uint8_t heard_role[CONF_NODES_MAX];
 	uint16_t heard_flags[CONF_NODES_MAX];

@@ -262,15 +262,12 @@ commit_first(const struct fsm_cfg *cfg, const struct imsg_vrrp_resume *resume)
 	group_event(&ev);
 }
 
-/* Without a sync section there is no flow to wait for: always ready. */
 void
 group_ready(const struct imsg_vrrp_ready *msg)
 {
 	struct fsm_event ev = {.type = FSM_READY, .ready = *msg};
 
 	group.told = *msg;
-	if (group.conf->h.sync.npaths == 0)
-		ev.ready.ready = 1;
 	group_event(&ev);
 }
 
