@@ -10,6 +10,13 @@ PYTHON ?= /usr/bin/python3
 ifeq ($(SAN),1)
 B := build/san
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else ifeq ($(FUZZ),1)
+# FUZZ=1 is what "make fuzz" and its like build with; see below.
+B := build/fuzz
+CC := clang
+CFLAGS := -O1 -g
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
 else
 B := build
 SANFLAGS :=
@@ -79,7 +86,7 @@ BINS := $(foreach p,$(PROGS),$(B)/$(DIR_$(p))/$(p))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all help deps users demo lab lab-down lab-tools man test unit \
-	unit-bins check-format lint install clean
+	unit-bins fuzz fuzz-all fuzz-bins check-format lint install clean
 
 all: $(BINS) ## build everything
 
@@ -134,6 +141,82 @@ $(B)/obj/regress/unit/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd -Inatd \
 	-Ictl
 
 unit-bins: $(UNIT_BIN)
+
+# Fuzzing: a program for each decoder of foreign bytes, clang's libFuzzer.
+# Only what a target uses is built; regress/fuzz/FUZZ.md tells the rest.
+FUZZ_NAMES := $(patsubst regress/fuzz/fuzz_%.c,%,\
+	$(wildcard regress/fuzz/fuzz_*.c))
+FUZZ_OUT := build/fuzz
+FUZZ_CONF := $(filter-out common/conf_key.c common/conf_imsg.c,\
+	$(wildcard common/conf*.c)) common/schema.c common/yaml_read.c \
+	common/fmt.c common/addr.c common/hagw.c common/log.c \
+	regress/fuzz/fuzz.c
+FUZZ_SYNC := $(filter-out syncd/syncd.c syncd/sync_io.c syncd/sync_event.c \
+	syncd/sync_show.c,$(wildcard syncd/*.c)) regress/fuzz/fixed_random.c \
+	regress/fuzz/no_parent.c
+FUZZ_AUTHZ := parentd/authz.c $(wildcard parentd/authz_n*.c)
+FUZZ_IMSG := common/imsg.c common/imsg_rules.c
+FUZZ_NATD := $(filter-out natd/natd.c natd/nat_show.c natd/nat_state.c,\
+	$(wildcard natd/*.c))
+
+USES_vrrp := vrrpd/vrrp_packet.c common/cksum.c common/log.c \
+	regress/fuzz/fuzz.c
+USES_site := $(FUZZ_CONF) $(FUZZ_AUTHZ) $(FUZZ_NATD)
+USES_sync_record := $(FUZZ_CONF) $(FUZZ_SYNC) parentd/authz.c
+USES_sync_dgram := $(FUZZ_CONF) $(FUZZ_SYNC)
+USES_sync_engine := $(USES_sync_record)
+USES_imsg_parent := $(FUZZ_CONF) $(FUZZ_IMSG) $(FUZZ_AUTHZ) \
+	parentd/control.c parentd/handover.c parentd/history.c parentd/peers.c
+USES_imsg_child := $(FUZZ_CONF) $(FUZZ_IMSG)
+USES_nat_batch := $(FUZZ_CONF) $(FUZZ_AUTHZ) regress/fuzz/nlmutate.c
+USES_ctl_request := $(FUZZ_CONF) $(FUZZ_IMSG) ctl/ctld_client.c \
+	ctl/ctld_relay.c
+USES_ct_event := $(FUZZ_CONF) syncd/sync_record.c syncd/sync_wire.c \
+	regress/fuzz/nlmutate.c
+USES_nft_dump := $(FUZZ_CONF) $(FUZZ_NATD) regress/fuzz/nlmutate.c \
+	regress/fuzz/no_parent.c
+
+FUZZ_LIBS = $(call lib,libevent libbsd libsodium libmnl libnftnl \
+	yaml-0.1)
+
+build/fuzz/obj/regress/fuzz/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd \
+	-Inatd -Ictl -Iregress/fuzz
+
+define FUZZ_PROG
+build/fuzz/fuzz_$(1): $$(patsubst %.c,build/fuzz/obj/%.o,\
+    regress/fuzz/fuzz_$(1).c $$(USES_$(1)))
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(SANFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(FUZZ_LIBS)
+endef
+ifeq ($(FUZZ),1)
+$(foreach n,$(FUZZ_NAMES),$(eval $(call FUZZ_PROG,$(n))))
+endif
+
+# First inputs, from the daemons' own encoders and a real kernel.
+build/fuzz/make_seeds: $(patsubst %.c,build/fuzz/obj/%.o, \
+    regress/fuzz/seeds.c vrrpd/vrrp_packet.c common/cksum.c \
+    parentd/knft.c parentd/kct.c parentd/netlink.c \
+    $(FUZZ_CONF) $(FUZZ_SYNC) $(FUZZ_NATD) $(FUZZ_IMSG))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SANFLAGS) -o $@ $^ $(FUZZ_LIBS)
+
+FUZZ_JOBS ?= 2
+TIME ?= 60
+
+fuzz-bins: ## the fuzz targets (clang)
+	@$(MAKE) --no-print-directory -j$(FUZZ_JOBS) FUZZ=1 \
+	    $(foreach n,$(FUZZ_NAMES),$(FUZZ_OUT)/fuzz_$(n))
+
+fuzz: ## run one fuzz target: T=name, TIME=seconds
+	@test -f regress/fuzz/fuzz_$(T).c || \
+	    { echo "fuzz: T is one of: $(FUZZ_NAMES)" >&2; exit 2; }
+	@$(MAKE) --no-print-directory -j$(FUZZ_JOBS) FUZZ=1 \
+	    $(FUZZ_OUT)/fuzz_$(T)
+	sh regress/fuzz/run.sh $(TIME) $(T)
+
+fuzz-all: ## run all of them, TIME=seconds each, two at a time
+	@$(MAKE) --no-print-directory fuzz-bins
+	sh regress/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
 
 # Programs of the lab: flows, load, dumps; they share nothing with hagw.
 LAB_DIR := regress/lab/tools
@@ -192,6 +275,10 @@ C_FILES = $(shell git ls-files '*.c' '*.h')
 
 check-format: ## KNF, by clang-format
 	clang-format --dry-run -Werror $(C_FILES)
+
+check-clang: ## the warnings of the other compiler
+	clang -std=gnu17 $(CPPFLAGS) -DHAGW_BUILD='""' $(PKG_CFLAGS) $(WARN) -fsyntax-only \
+	    $(foreach p,common $(PROGS),$(SRC_$(p)))
 
 lint: ## cppcheck; the exceptions stand in etc/cppcheck.suppress
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \

@@ -15,6 +15,10 @@ def test_format():
     run("make", "-s", "check-format")
 
 
+def test_clang():
+    run("make", "-s", "check-clang")
+
+
 def test_lint():
     run("make", "-s", "lint")
 
