@@ -132,3 +132,36 @@ def test_both_start_at_once_and_agree(pair, nat1):
     assert nat1.is_master() and not pair.gateways[1].holds()
     pair.wait_ready(pair.gateways[1])
     assert nat1.show("vrrp")["vrrp"]["transitions"] <= 2
+
+
+def longest_timeouts(gw):
+    """By protocol, of the forwarded flows, in seconds."""
+    found = {}
+    for line in gw.run(["conntrack", "-L"]).stdout.splitlines():
+        proto, _, left = line.split()[:3]
+        if "src=172.23." in line:
+            found[proto] = max(found.get(proto, 0), int(left))
+    return found
+
+
+@pytest.mark.parametrize("how", ["failover", "crash"])
+def test_idle_flows_get_their_protocols_timeouts_back(pair, nat1, how):
+    """Those that a standby holds outlast everything; a master's do not."""
+    nat2 = pair.gateways[1]
+    nat1.ctload("-s", "172.23.7.1", "-d", "172.24.7.1", "-t", "172.24.0.100",
+                "-n", "1000")
+    pair.wait_equal()
+    if how == "failover":
+        nat1.hactl("failover")
+    else:
+        nat1.crash()
+    lab.wait_for("nat2: master", nat2.is_master, 5)
+    limits = {name: int(nat2.sysctl(f"net.netfilter.nf_conntrack_{key}"))
+              for name, key in (("tcp", "tcp_timeout_established"),
+                                ("udp", "udp_timeout_stream"))}
+    lab.wait_for("timeouts as the protocols have them", lambda: all(
+        longest_timeouts(nat2)[name] <= limits[name] for name in limits),
+        15, 0.5)
+    no_flow_lost(pair, 2000)
+    nat2.ctload("-s", "172.23.7.1", "-d", "172.24.7.1", "-n", "1000", "-o",
+                "delete")
