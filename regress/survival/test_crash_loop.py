@@ -152,7 +152,8 @@ def test_a_spare_without_a_ruleset_is_not_ready(world):
     assert answer.returncode == 4, answer
     assert "not ready" in answer.stdout + answer.stderr
     heal(world, peer, "natd")
-    gw.hactl("failover", timeout=30)
+    lab.wait_for("the failover is not refused any more", lambda:
+                 gw.hactl("failover", check=False).returncode == 0, 5, 0.2)
     world.pair.wait_master(peer)
 
 
