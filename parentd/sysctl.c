@@ -210,20 +210,38 @@ sysctl_fail(const struct sysctl_want *w, const char *what)
 	return -1;
 }
 
+/* Those not in the file are of before us. How many, or -1. */
+static int
+sysctl_complete(struct sysctl_saved *s)
+{
+	size_t i;
+	int n = 0;
+
+	for (i = 0; i < nitems(wants); i++) {
+		if (s->value[i][0] != '\0')
+			continue;
+		if (sysctl_get(
+			wants[i].name, s->value[i], sizeof(s->value[i])) == -1)
+			return sysctl_fail(&wants[i], "read");
+		n++;
+	}
+	return n;
+}
+
 int
 sysctl_apply(const char *rundir)
 {
 	struct sysctl_saved s;
 	size_t i;
+	int missing;
 
 	sysctl_load(rundir, &s);
-	for (i = 0; i < nitems(wants); i++)
-		if (s.value[i][0] == '\0' &&
-		    sysctl_get(wants[i].name, s.value[i], sizeof(s.value[i])) ==
-			-1)
-			return sysctl_fail(&wants[i], "read");
-	if (sysctl_save(rundir, &s) == -1)
+	if ((missing = sysctl_complete(&s)) == -1)
 		return -1;
+	/* a full disk is no reason not to be a gateway */
+	if (missing > 0 && sysctl_save(rundir, &s) == -1)
+		log_warnx("sysctls: what they were before is not kept, and a "
+			  "stop will not put it back");
 	for (i = 0; i < nitems(wants); i++)
 		if (sysctl_put(wants[i].name, wants[i].value) == -1)
 			return sysctl_fail(&wants[i], "write");

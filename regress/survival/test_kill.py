@@ -114,6 +114,7 @@ class Witness:
                 return seen
             assert seen["stall_ms"] > STALL_MS, (fault, names, where, seen)
             self.void += 1
+            world.new_talkers()
             assert self.void <= max(self.least, self.done * self.share), (
                 f"{self.void} of {self.done} while the machine stood still")
 

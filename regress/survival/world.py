@@ -23,6 +23,9 @@ class Churn:
         self.made = 0
         self._began = time.monotonic()
         self._end = threading.Event()
+        self._go = threading.Event()
+        self._idle = threading.Event()
+        self._go.set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -41,6 +44,11 @@ class Churn:
     def _run(self):
         block = 0
         while not self._end.is_set():
+            if not self._go.is_set():
+                self._idle.set()
+                self._go.wait()
+                self._idle.clear()
+                continue
             gw = self._master()
             if gw is None:
                 time.sleep(0.05)
@@ -60,11 +68,20 @@ class Churn:
             if gw is not None:
                 self._ctload(gw, "delete", i).communicate()
 
+    def pause(self):
+        """No changes but those under way; they are waited for."""
+        self._go.clear()
+        self._idle.wait(30)
+
+    def resume(self):
+        self._go.set()
+
     def per_second(self):
         return self.made / (time.monotonic() - self._began)
 
     def stop(self):
         self._end.set()
+        self._go.set()
         self._thread.join()
 
 
@@ -141,6 +158,12 @@ class World:
     def wait_running(self, gw, timeout=10):
         lab.wait_for(f"{gw.name}: all children run",
                      lambda: self.running(gw), timeout, 0.02)
+
+    def new_talkers(self):
+        """Others in place of those that were lost."""
+        self.talkers.stop()
+        self.talkers = lab.Talkers(self.pair.client1, self.pair.client2,
+                                   self.pair.outside, FLOWS)
 
     def mark(self):
         """A new window for everything that is measured."""
