@@ -123,6 +123,7 @@ void nets_init(void);
 void nets_to_vrrpd(const struct conf *old); /* NULL: everything */
 void nets_to_syncd(const struct conf *old);
 void nets_to_ctld(void);
+void nets_events(bool on); /* does the kernel report flows to syncd? */
 void nets_retry(void); /* each second: what could not be opened */
 void nets_link(const char *ifname);
 void nets_addr(int ifindex, struct in_addr, bool deleted);

@@ -706,21 +706,29 @@ kct_filter(int fd, uint32_t ignore_portid)
 }
 
 int
-kct_event_socket(int rcvbuf, uint32_t ignore_portid)
+kct_event_listen(int fd, bool on)
 {
 	static const int groups[] = {NFNLGRP_CONNTRACK_NEW,
 	    NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY};
+	int how = on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
+
+	for (size_t i = 0; i < nitems(groups); i++)
+		if (setsockopt(fd, SOL_NETLINK, how, &groups[i],
+			sizeof(groups[i])) == -1)
+			return -1;
+	return 0;
+}
+
+int
+kct_event_socket(int rcvbuf, uint32_t ignore_portid)
+{
 	struct nlsock nl;
-	size_t i;
 
 	if (nl_open(&nl, NETLINK_NETFILTER, rcvbuf) == -1)
 		return -1;
 	/* The filter first: nothing unwanted is ever queued. */
-	if (kct_filter(nl.fd, ignore_portid) == -1)
+	if (kct_filter(nl.fd, ignore_portid) == -1 ||
+	    kct_event_listen(nl.fd, true) == -1)
 		return kct_close(&nl);
-	for (i = 0; i < nitems(groups); i++)
-		if (setsockopt(nl.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
-			&groups[i], sizeof(groups[i])) == -1)
-			return kct_close(&nl);
 	return kct_release(&nl);
 }

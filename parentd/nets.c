@@ -25,6 +25,7 @@ static bool net_told[CONF_NETS_MAX]; /* failure is logged once */
 static bool sync_told;
 static bool sync_open[CONF_NODES_MAX];
 static int ctl_fd = -1;
+static int events_fd = -1; /* syncd has it too */
 
 static bool
 net_is_path(const struct conf *conf, int n)
@@ -175,21 +176,40 @@ sync_send_timeouts(void)
 	child_send(PROC_SYNC, IMSG_CT_TIMEOUTS, 0, &t, sizeof(t));
 }
 
+/*
+ * Only a master's events matter. While nobody listens the kernel does not
+ * even build one for each flow that is injected: a quarter of what
+ * injecting it costs.
+ */
+void
+nets_events(bool on)
+{
+	if (events_fd != -1 && kct_event_listen(events_fd, on) == -1)
+		log_warn("sync: conntrack events");
+}
+
+static void
+sync_send_events(void)
+{
+	int fd = kct_event_socket(CT_EVENT_RCVBUF, kct_portid());
+
+	if (events_fd != -1)
+		close(events_fd);
+	events_fd = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd == -1)
+		log_warn("sync: no socket for conntrack events");
+	else
+		child_send_fd(PROC_SYNC, IMSG_FD_CT_EVENTS, 0, fd, NULL, 0);
+	nets_events(hagwd.role == ROLE_MASTER);
+}
+
 void
 nets_to_syncd(const struct conf *old)
 {
-	int fd;
-
 	if (hagwd.conf->h.sync.npaths == 0)
 		return;
-	if (old == NULL || old->h.sync.npaths == 0) {
-		fd = kct_event_socket(CT_EVENT_RCVBUF, kct_portid());
-		if (fd == -1)
-			log_warn("sync: no socket for conntrack events");
-		else
-			child_send_fd(
-			    PROC_SYNC, IMSG_FD_CT_EVENTS, 0, fd, NULL, 0);
-	}
+	if (old == NULL || old->h.sync.npaths == 0)
+		sync_send_events();
 	if (old == NULL || !conf_net_same_sync(old, hagwd.conf))
 		memset(sync_open, 0, sizeof(sync_open));
 	sync_open_missing();

@@ -109,6 +109,8 @@ int kct_dump_socket(int family);
  * filter drops what ignore_portid caused (our own injections); locked.
  */
 int kct_event_socket(int rcvbuf, uint32_t ignore_portid);
+/* Leave or join the groups; what is queued stays. -1 errno */
+int kct_event_listen(int fd, bool on);
 
 /* knft.c: nftables */
 struct knft_result {

@@ -132,6 +132,7 @@ become(enum role role, const char *reason)
 		event_del(lease_timer);
 		adopt_lease(0);
 		hagwd.view.inject = true;
+		nets_events(false);
 	}
 	/* natd before syncd: its grace matters at once */
 	takeover_send_role(PROC_NAT);
@@ -157,6 +158,8 @@ takeover_state(enum role role, const char *reason)
 	if (role == hagwd.role)
 		return;
 	if (role == ROLE_MASTER) {
+		/* from the first packet on */
+		nets_events(true);
 		set_vips();
 		announce_vips();
 		lease_renew();
