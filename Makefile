@@ -85,7 +85,7 @@ BINS := $(foreach p,$(PROGS),$(B)/$(DIR_$(p))/$(p))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help deps users demo lab lab-down lab-tools man test unit \
+.PHONY: .FORCE all help deps users proof soak demo lab lab-down lab-tools man test unit \
 	unit-bins fuzz fuzz-all fuzz-bins check-format lint install clean
 
 all: $(BINS) ## build everything
@@ -228,7 +228,16 @@ build/lab/%: $(LAB_DIR)/%.c $(LAB_DIR)/tool.c $(LAB_DIR)/tool.h
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ \
 	    $(filter %.c,$^) $(call lib,libmnl libnetfilter_conntrack)
 
-lab-tools: $(LAB_BIN)
+# Preloaded, to make calls fail; a sanitizer has an allocator of its own.
+SHIM := build/lab/shim.so build/lab/shim-san.so
+build/lab/shim-san.so: SHIM_FLAGS := -DSHIM_WITHOUT_MALLOC
+
+$(SHIM): regress/survival/shim.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=gnu17 -O2 -g $(WARN) $(SHIM_FLAGS) -fPIC \
+	    -shared -o $@ $<
+
+lab-tools: $(LAB_BIN) $(SHIM)
 
 # The manual of the site file: its list of keys is the schema's.
 $(B)/mkman: etc/mkman.c $(B)/libcommon.a
@@ -251,12 +260,25 @@ users: ## create the users and the group hagw runs as
 test: ## install, build, run every test (as root)
 	@$(MAKE) --no-print-directory deps users
 	@$(MAKE) --no-print-directory all man lab-tools
-	@$(MAKE) --no-print-directory SAN=1 unit-bins
+	@$(MAKE) --no-print-directory SAN=1 unit-bins build/san/sbin/hagwd
 	$(PYTHON) -m pytest -q -p no:cacheprovider regress $(PYTEST)
 
 unit: ## the unit tests alone, under ASan and UBSan
 	@$(MAKE) --no-print-directory SAN=1 unit-bins
 	$(PYTHON) -m pytest -q -p no:cacheprovider regress/unit $(PYTEST)
+
+# Each fault as often as it takes to believe it; about an hour and a half.
+PROOF ?= $(wildcard regress/survival regress/separation regress/hostile)
+proof: ## the tests of faults and separation in full (as root)
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	@$(MAKE) --no-print-directory SAN=1 build/san/sbin/hagwd
+	$(PYTHON) -m pytest -q -p no:cacheprovider --full $(PROOF) $(PYTEST)
+
+soak: ## random faults for MIN minutes; SEED=n: those of that run (as root)
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) regress/survival/soak.py --minutes $(or $(MIN),60) \
+	    $(if $(SEED),--seed $(SEED))
 
 demo: ## two gateways, real ssh, 300 flows: failover, crash, return (as root)
 	@$(MAKE) --no-print-directory deps users
@@ -323,6 +345,13 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / \
 	    { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Made anew when it changes: all programs of one tree are of one build.
+$(B)/obj/common/hagw.o: $(B)/build-id
+$(B)/build-id: .FORCE
+	@mkdir -p $(@D)
+	@echo $(BUILD_ID) | cmp -s - $@ || echo $(BUILD_ID) >$@
+.FORCE:
 
 $(B)/obj/common/hagw.o: CPPFLAGS += -DHAGW_BUILD=\"$(BUILD_ID)\"
 
