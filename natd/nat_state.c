@@ -4,14 +4,8 @@
  */
 #include <sys/queue.h>
 
-#include <linux/netfilter/nf_tables.h>
-
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
-#include <libnftnl/udata.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,104 +98,12 @@ start_next(void)
 	proc_send(IMSG_NAT_DUMP, st.id, &j->request, sizeof(j->request));
 }
 
-static bool
-parse_hex(uint8_t *out, const char *s)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *d;
-	int i;
-
-	memset(out, 0, NAT_HASH_LEN);
-	for (i = 0; i < 2 * NAT_HASH_LEN; i++) {
-		if (s[i] == '\0' || (d = strchr(digits, s[i])) == NULL)
-			return false;
-		out[i / 2] = out[i / 2] << 4 | (d - digits);
-	}
-	return s[i] == '\0';
-}
-
-static int
-comment_cb(const struct nftnl_udata *u, void *arg)
-{
-	struct job *j = arg;
-	const char *s = nftnl_udata_get(u);
-	size_t len = nftnl_udata_len(u);
-
-	if (nftnl_udata_type(u) == NFTNL_UDATA_RULE_COMMENT && len > 5 &&
-	    s[len - 1] == '\0' && strncmp(s, "plan=", 5) == 0)
-		j->found = parse_hex(j->hash, s + 5);
-	return 0;
-}
-
-static void
-take_rule(struct job *j, const struct nlmsghdr *nlh)
-{
-	struct nftnl_rule *r;
-	const char *table, *chain;
-	const void *u;
-	uint32_t len;
-
-	if ((r = nftnl_rule_alloc()) == NULL)
-		fatal("nftables rule");
-	if (nftnl_rule_nlmsg_parse(nlh, r) == 0) {
-		table = nftnl_rule_get_str(r, NFTNL_RULE_TABLE);
-		chain = nftnl_rule_get_str(r, NFTNL_RULE_CHAIN);
-		u = nftnl_rule_get_data(r, NFTNL_RULE_USERDATA, &len);
-		if (table != NULL && chain != NULL && u != NULL &&
-		    strcmp(table, HAGW_NFT_TABLE) == 0 &&
-		    strcmp(chain, NAT_STATE_CHAIN) == 0)
-			nftnl_udata_parse(u, len, comment_cb, j);
-	}
-	nftnl_rule_free(r);
-}
-
-static int
-counter_cb(struct nftnl_expr *e, void *arg)
-{
-	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
-	uint64_t *packets = arg;
-
-	if (name != NULL && strcmp(name, "counter") == 0)
-		*packets = nftnl_expr_get_u64(e, NFTNL_EXPR_CTR_PACKETS);
-	return 0;
-}
-
-static int
-elem_cb(struct nftnl_set_elem *se, void *arg)
-{
-	struct job *j = arg;
-	struct nat_elem e;
-	const void *key, *end = NULL;
-	uint32_t len = 0, end_len = 0;
-	uint64_t packets = 0;
-
-	key = nftnl_set_elem_get(se, NFTNL_SET_ELEM_KEY, &len);
-	if (nftnl_set_elem_is_set(se, NFTNL_SET_ELEM_KEY_END))
-		end = nftnl_set_elem_get(se, NFTNL_SET_ELEM_KEY_END, &end_len);
-	nftnl_set_elem_expr_foreach(se, counter_cb, &packets);
-	if (key != NULL &&
-	    nft_key_read(&e, j->set, key, len, end, end_len) == 0)
-		j->elem(j->arg, &e, packets);
-	return 0;
-}
-
-static void
-take_elems(struct job *j, const struct nlmsghdr *nlh)
-{
-	struct nftnl_set *s;
-
-	if ((s = nftnl_set_alloc()) == NULL)
-		fatal("nftables set");
-	if (nftnl_set_elems_nlmsg_parse(nlh, s) == 0)
-		nftnl_set_elem_foreach(s, elem_cb, j);
-	nftnl_set_free(s);
-}
-
 /* The errno an answer ends with; -1: more to come. */
 static int
 take_message(struct job *j, const struct nlmsghdr *nlh)
 {
 	const int32_t *code = mnl_nlmsg_get_payload(nlh);
+	uint8_t hash[NAT_HASH_LEN];
 
 	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR) {
 		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*code))
@@ -211,11 +113,32 @@ take_message(struct job *j, const struct nlmsghdr *nlh)
 	/* Somebody changed the table: the dump may have lost its place. */
 	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 		return EAGAIN;
-	if (j->marker != NULL)
-		take_rule(j, nlh);
-	else
-		take_elems(j, nlh);
+	if (j->marker == NULL)
+		dump_elems(nlh, j->set, j->elem, j->arg);
+	else if (dump_marker(nlh, hash)) {
+		j->found = true;
+		memcpy(j->hash, hash, sizeof(hash));
+	}
 	return -1;
+}
+
+/* Every message of a datagram, until one ends the answer. */
+static int
+take_datagram(struct job *j, size_t len)
+{
+	const struct nlmsghdr *nlh = &in.align;
+	size_t step;
+	int error = -1;
+
+	while (error == -1 && len >= sizeof(*nlh)) {
+		if (nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > len)
+			return EBADMSG;
+		error = take_message(j, nlh);
+		step = NLMSG_ALIGN(nlh->nlmsg_len);
+		len -= step < len ? step : len;
+		nlh = (const struct nlmsghdr *)((const char *)nlh + step);
+	}
+	return error;
 }
 
 /* One datagram a turn, so that other events are not kept waiting. */
@@ -223,9 +146,8 @@ static void
 readable(int fd, short what, void *arg)
 {
 	struct job *j = TAILQ_FIRST(&st.jobs);
-	const struct nlmsghdr *nlh = &in.align;
 	ssize_t n;
-	int len, error = -1;
+	int error;
 
 	(void)what;
 	(void)arg;
@@ -236,9 +158,7 @@ readable(int fd, short what, void *arg)
 		finish(STATE_FAILED);
 		return;
 	}
-	for (len = n; error == -1 && mnl_nlmsg_ok(nlh, len);
-	     nlh = mnl_nlmsg_next(nlh, &len))
-		error = take_message(j, nlh);
+	error = take_datagram(j, (size_t)n);
 	if (error != -1)
 		finish(error == 0 ? STATE_OK : STATE_FAILED);
 }

@@ -1,7 +1,7 @@
 /*
  * What natd's files share. nat_plan.c and nat_diff.c are pure; nat_nft.c
  * and nat_expr.c turn plans into netlink messages in memory; nat_state.c
- * reads what the kernel holds; nat_show.c answers hactl.
+ * reads what the kernel holds, nat_dump.c what that means; nat_show.c answers hactl.
  */
 #ifndef NATD_H
 #define NATD_H
@@ -199,6 +199,13 @@ typedef void state_marker_cb(
 /* Read one set's counters; each gets the key read and its packets. */
 typedef void state_elem_cb(void *, const struct nat_elem *, uint64_t hits);
 typedef void state_done_cb(void *, enum state_result);
+
+/* nat_dump.c: one message of a dump */
+struct nlmsghdr;
+/* Is it the rule that names the plan? */
+bool dump_marker(const struct nlmsghdr *, uint8_t hash[NAT_HASH_LEN]);
+void dump_elems(
+    const struct nlmsghdr *, enum nat_set, state_elem_cb *, void *arg);
 
 int state_init(struct event_base *);
 void state_read_marker(state_marker_cb *);
