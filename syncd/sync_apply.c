@@ -21,7 +21,8 @@
 static void
 sanitise_tcp(struct ct_rec *r)
 {
-	if (r->tcp_state > TCP_CONNTRACK_SYN_SENT2) {
+	/* simultaneous open, SYN_SENT2, is half-open too: not worth having */
+	if (r->tcp_state > TCP_CONNTRACK_CLOSE) {
 		r->fields &= (uint16_t)~CTF_TCP;
 		r->tcp_state = TCP_CONNTRACK_NONE;
 	}
@@ -46,13 +47,22 @@ sanitise_tcp(struct ct_rec *r)
 	r->tcp_flags_reply |= IP_CT_TCP_FLAG_BE_LIBERAL;
 }
 
+static void
+forget_tcp(struct ct_rec *r)
+{
+	r->fields &= (uint16_t) ~(CTF_TCP | CTF_TCP_WIN);
+	r->tcp_state = TCP_CONNTRACK_NONE;
+	r->wscale_orig = r->wscale_reply = 0;
+	r->tcp_flags_orig = r->tcp_flags_reply = 0;
+}
+
 void
 apply_sanitise(struct ct_rec *r, uint32_t generation)
 {
 	if (r->op == CT_OP_DELETE) {
+		forget_tcp(r);
 		r->fields = 0;
-		r->status = r->timeout_s = r->tcp_state = 0;
-		r->wscale_orig = r->wscale_reply = 0;
+		r->status = r->timeout_s = 0;
 		return;
 	}
 	r->fields &= (uint16_t)~CTF_ID;
@@ -62,7 +72,7 @@ apply_sanitise(struct ct_rec *r, uint32_t generation)
 	if (r->proto == IPPROTO_TCP)
 		sanitise_tcp(r);
 	else
-		r->fields &= (uint16_t) ~(CTF_TCP | CTF_TCP_WIN);
+		forget_tcp(r);
 }
 
 static struct apply_batch *

@@ -217,7 +217,12 @@ take_sack(struct tx *t, const struct wire_ack *a)
 	for (uint64_t i = 0; i < a->nsack * 8u; i++) {
 		uint64_t seq = a->cum + 1 + i;
 
-		if ((a->sack[i / 8] >> i % 8 & 1) == 0 || seq >= t->next)
+		/*
+		 * One that was overtaken by a later acknowledgement speaks of
+		 * slots that hold other datagrams by now.
+		 */
+		if ((a->sack[i / 8] >> i % 8 & 1) == 0 || seq < t->cum ||
+		    seq >= t->next)
 			continue;
 		slot(t, seq)->acked = true;
 		top = seq + 1;

@@ -1,0 +1,95 @@
+/* The sending half of a peer: acknowledgements out of their turn. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "syncd/syncd.h"
+
+static unsigned int nsent;
+
+static void
+op_send(struct peer *p, const uint8_t *dgram, size_t len)
+{
+	(void)p;
+	(void)dgram;
+	(void)len;
+	nsent++;
+}
+
+static const struct peer_ops ops = {.send = op_send};
+
+static void
+fill(struct peer *p, uint64_t upto)
+{
+	static const uint8_t item[ITEM_MAX];
+
+	while (p->tx.head < upto)
+		assert_true(tx_append(p, 1000, item, sizeof(item), 1));
+}
+
+/*
+ * An old acknowledgement comes after a newer one, when the ring has gone
+ * round: the slot it speaks of holds a datagram that nobody has yet.
+ */
+static void
+test_overtaken_ack(void **state)
+{
+	struct peer *p = peer_new(&ops, NULL, 1, "b", TX_MIN, 1000);
+	struct wire_ack late = {.stream = 1, .cum = 0, .nsack = 1};
+	struct wire_ack all = {.stream = 1};
+
+	(void)state;
+	assert_non_null(p);
+	tx_start(p);
+	fill(p, 100);
+	tx_pump(p, 1000);
+	assert_in_range(nsent, CWND_FIRST, 100);
+	late.sack[0] = 0x07; /* 1 to 3 are there, 0 is not */
+	all.cum = all.applied = p->tx.next;
+	tx_ack(p, 2000, &all);
+	assert_int_equal(p->tx.base, all.applied);
+	fill(p, p->tx.base + TX_MIN - 1);
+	assert_true(p->tx.head >= TX_MIN + 3);
+	assert_true(p->tx.next < TX_MIN);
+	tx_ack(p, 3000, &late);
+	for (uint64_t n = p->tx.next; n <= p->tx.head; n++)
+		assert_false(p->tx.ring[n % TX_MIN].acked);
+	peer_free(p);
+}
+
+/* One that speaks of what was never sent is not believed. */
+static void
+test_future_ack(void **state)
+{
+	struct peer *p = peer_new(&ops, NULL, 1, "b", TX_MIN, 1000);
+	struct wire_ack a = {.stream = 1, .nsack = WIRE_SACK_MAX};
+
+	(void)state;
+	assert_non_null(p);
+	tx_start(p);
+	fill(p, 100);
+	tx_pump(p, 1000);
+	memset(a.sack, 0xff, sizeof(a.sack));
+	tx_ack(p, 2000, &a);
+	for (uint64_t n = p->tx.next; n <= p->tx.head; n++)
+		assert_false(p->tx.ring[n % TX_MIN].acked);
+	a.cum = p->tx.next + 1;
+	tx_ack(p, 2000, &a);
+	assert_int_equal(p->tx.cum, 0);
+	peer_free(p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_overtaken_ack),
+	    cmocka_unit_test(test_future_ack),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
