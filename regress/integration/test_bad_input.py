@@ -26,7 +26,7 @@ def host(pair):
 
 
 def state(gw):
-    return (gw.ip("addr").stdout, gw.ip("route").stdout,
+    return (gw.ip("-4", "addr").stdout, gw.ip("route").stdout,
             gw.run(["nft", "-s", "list", "ruleset"]).stdout,
             gw.sysctl("net.ipv4.ip_forward"),
             gw.sysctl("net.netfilter.nf_conntrack_events"))
