@@ -33,7 +33,7 @@ class Churn:
         return subprocess.Popen(
             ["ip", "netns", "exec", gw.ns, TOOLS / "ctload", "-s",
              "172.23.8.1", "-d", "172.24.8.1", "-t", "172.24.0.100", "-u",
-             "50", "-T", "120", "-o", what, "-n", str(CHURN_BLOCK), "-f",
+             "50", "-T", "120", "-g", "172.24.0.100", "-o", what, "-n", str(CHURN_BLOCK), "-f",
              str(block * CHURN_BLOCK), "-r", str(self.rate)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 

@@ -12,7 +12,8 @@
  * With -l the times (CLOCK_MONOTONIC, microseconds, 64 bits each) at which
  * the flows were handed to the kernel go to a file.
  *
- * A net is its first address; hosts are counted up from there.
+ * A net is its first address; hosts are counted up from there. It ends early
+ * when the guard address (-g) is not on this host any more.
  */
 #include <sys/resource.h>
 
@@ -48,6 +49,7 @@ static struct {
 	uint64_t count, first, rate, batch, udp;
 	uint32_t mark, timeout;
 	struct in6_addr src, dst, snat; /* IPv4: the first four bytes */
+	struct in_addr guard; /* 0: none */
 	const char *times; /* NULL: not wanted */
 } opt = {
     .family = AF_INET,
@@ -193,6 +195,22 @@ pace(uint64_t start, uint64_t done)
 		usleep((useconds_t)(due - now));
 }
 
+/* Only an address of this host can be bound to. */
+static bool
+guarded(void)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr = opt.guard};
+	int fd, rc;
+
+	if (opt.guard.s_addr == INADDR_ANY)
+		return true;
+	if ((fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		err(1, "socket");
+	rc = bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+	close(fd);
+	return rc == 0;
+}
+
 static void
 load(struct mnl_socket *nl)
 {
@@ -201,7 +219,7 @@ load(struct mnl_socket *nl)
 	struct rusage ru;
 	size_t len, n;
 
-	while (i < opt.count) {
+	while (i < opt.count && guarded()) {
 		for (len = 0, n = 0; n < opt.batch && i < opt.count; n++)
 			len += flow_message(buf + len, opt.first + i++);
 		if (times != NULL)
@@ -262,7 +280,7 @@ options(int argc, char **argv)
 	const char *src = NULL, *dst = NULL, *snat = NULL;
 	int c;
 
-	while ((c = getopt(argc, argv, "6n:f:r:b:o:s:d:t:m:T:u:l:")) != -1)
+	while ((c = getopt(argc, argv, "6n:f:r:b:o:s:d:t:m:T:u:l:g:")) != -1)
 		switch (c) {
 		case '6':
 			opt.family = AF_INET6;
@@ -298,6 +316,10 @@ options(int argc, char **argv)
 		case 'T':
 			opt.timeout =
 			    (uint32_t)tool_number("-T", optarg, 1, 10000000);
+			break;
+		case 'g':
+			if (inet_pton(AF_INET, optarg, &opt.guard) != 1)
+				errx(2, "%s: not an IPv4 address", optarg);
 			break;
 		case 'u':
 			opt.udp = tool_number("-u", optarg, 0, 100);
