@@ -136,6 +136,8 @@ bulk_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
 	    !correct(s, rec))
 		return;
 	rec->op = CT_OP_NEW;
+	if (rec->fields & CTF_ID)
+		announced_set(&s->announced, rec->id, true);
 	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
 	n = record_encode(buf, ITEM_DUMP, rec);
 	if (!tx_append(p, now, buf, n, 1)) {

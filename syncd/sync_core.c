@@ -308,6 +308,7 @@ become_master(struct sync *s)
 		if (s->peers[i] != NULL)
 			tx_stop(s->peers[i]);
 	}
+	announced_clear(&s->announced);
 	s->settle_due = true;
 	s->settle_at = s->now + SETTLE_AFTER_US;
 }
@@ -337,16 +338,29 @@ sync_role(struct sync *s, enum role role, uint64_t now)
 
 /* what happens here */
 
+/*
+ * A TCP flow's first event that counts is an update: where no peer heard of
+ * it, trying to create it first spares the peer a failure.
+ */
+static void
+choose_op(struct sync *s, struct ct_rec *rec)
+{
+	if ((rec->fields & CTF_ID) == 0)
+		return;
+	if (rec->op == CT_OP_UPDATE && (rec->fields & CTF_TCP) &&
+	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED &&
+	    !announced_has(&s->announced, rec->id))
+		rec->op = CT_OP_NEW;
+	announced_set(&s->announced, rec->id, rec->op != CT_OP_DELETE);
+}
+
 static void
 to_peers(struct sync *s, struct ct_rec *rec)
 {
 	uint8_t buf[ITEM_MAX];
 	size_t n;
 
-	/* most likely the first thing a peer hears of it */
-	if (rec->op == CT_OP_UPDATE && (rec->fields & CTF_TCP) &&
-	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED)
-		rec->op = CT_OP_NEW;
+	choose_op(s, rec);
 	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
 	if (rec->op == CT_OP_DELETE) {
 		rec->fields = 0;

@@ -12,10 +12,9 @@
 #include "proc.h"
 #include "syncd.h"
 
-#define EVENT_PAUSE_US 1000 /* between two drains: events come in bulk */
-#define EVENT_TURN     4096 /* events per loop turn */
-#define EVENT_DRAIN    1000000 /* events before a barrier, at most */
-#define DUMP_TURN      4 /* datagrams of a dump per loop turn */
+#define EVENT_TURN  4096 /* events per loop turn */
+#define EVENT_DRAIN 1000000 /* events before a barrier, at most */
+#define DUMP_TURN   4 /* datagrams of a dump per loop turn */
 
 static const struct sandbox_call syncd_calls[] = {
     {"recvmmsg", SB_ANY, 0, 0, 0},
@@ -44,6 +43,7 @@ static int events_fd = -1;
 static struct event *events_ev;
 static struct event *events_pause;
 static uint64_t drained_us;
+static struct pace pace;
 static int dump_fd = -1;
 static struct event *dump_ev;
 static bool dump_waits; /* dump_ev is added */
@@ -164,21 +164,23 @@ static const struct sync_ops node_ops = {
 
 /*
  * A wake-up for each event would cost more than the event: while there are
- * some, the socket is looked at once in a pause; only when it was found
- * empty does the loop watch it again.
+ * many, the socket is looked at once in a pause; only when they are few, or
+ * none was there, does the loop watch it again.
  */
 static void
 on_events(evutil_socket_t fd, short what, void *arg)
 {
-	struct timeval tv = clock_tv(EVENT_PAUSE_US);
+	unsigned int n = drain_events(EVENT_TURN);
+	uint64_t pause = pace_pause(&pace, drained_us, n);
+	struct timeval tv = clock_tv(pause);
 
 	(void)fd;
 	(void)arg;
-	if (drain_events(EVENT_TURN) > 0) {
+	if (pause > 0) {
 		if (what & EV_READ)
 			event_del(events_ev);
 		event_add(events_pause, &tv);
-	} else
+	} else if ((what & EV_READ) == 0)
 		event_add(events_ev, NULL);
 	turn();
 }

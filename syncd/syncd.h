@@ -386,6 +386,24 @@ void record_merge(struct ct_rec *rec, const struct ct_rec *newer);
 uint64_t tuple_hash(const struct ct_rec *);
 bool tuple_same(const struct ct_rec *, const struct ct_rec *);
 
+/* sync_pace.c */
+#define ANNOUNCED_BITS (1u << 23) /* 1 MB */
+
+struct pace {
+	uint64_t since_us;
+	uint64_t events; /* since then */
+	uint64_t gap_ns; /* between two events, on average */
+};
+
+struct announced {
+	uint64_t bits[ANNOUNCED_BITS / 64];
+};
+
+uint64_t pace_pause(struct pace *, uint64_t now, unsigned int n);
+bool announced_has(struct announced *, uint32_t id);
+void announced_set(struct announced *, uint32_t id, bool on);
+void announced_clear(struct announced *);
+
 /* sync_overlay.c: live records around the reads of a dump */
 #define OVERLAY_MAX 4096
 
@@ -577,6 +595,7 @@ struct sync {
 	struct dump dump;
 	struct apply apply;
 	struct coalesce pending;
+	struct announced announced;
 	struct overlay overlay;
 	uint64_t dump_at; /* none before */
 	uint8_t steps; /* hold steps in use in this kernel */

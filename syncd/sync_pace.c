@@ -1,0 +1,71 @@
+/*
+ * Two things a sender knows to spend less: how long events may gather before
+ * they are read, and which flows a peer has probably heard of.
+ */
+#include <string.h>
+
+#include "syncd.h"
+
+#define WINDOW_US 10000 /* over which the rate is taken */
+#define RARE_NS   300000 /* between events: gathering them gains nothing */
+#define GATHER    6 /* events worth a wake-up */
+#define CROWD_NS  20000 /* between events: processor time is what is short */
+#define PAUSE_MIN 250
+#define PAUSE_MAX 1000
+
+/*
+ * A wake-up costs more than an event, but a pause delays it. Pure: n events
+ * were read now; returns the microseconds until the next look, 0: watch.
+ */
+uint64_t
+pace_pause(struct pace *p, uint64_t now, unsigned int n)
+{
+	uint64_t us, passed = now - p->since_us;
+
+	p->events += n;
+	if (passed >= WINDOW_US) {
+		p->gap_ns =
+		    p->events == 0 ? UINT64_MAX : passed * 1000 / p->events;
+		p->since_us = now;
+		p->events = 0;
+	}
+	if (p->gap_ns >= RARE_NS || n == 0)
+		return 0;
+	us = p->gap_ns < CROWD_NS ? PAUSE_MAX : p->gap_ns * GATHER / 1000;
+	if (us < PAUSE_MIN)
+		return PAUSE_MIN;
+	return us > PAUSE_MAX ? PAUSE_MAX : us;
+}
+
+/*
+ * Conntrack ids are random: their low bits are hash enough. Two flows may
+ * share a bit, so it decides only what is tried first at the peer.
+ */
+static uint64_t *
+word(struct announced *a, uint32_t id)
+{
+	return &a->bits[id % ANNOUNCED_BITS / 64];
+}
+
+bool
+announced_has(struct announced *a, uint32_t id)
+{
+	return (*word(a, id) >> id % 64 & 1) != 0;
+}
+
+void
+announced_set(struct announced *a, uint32_t id, bool on)
+{
+	uint64_t bit = 1ULL << id % 64;
+
+	if (on)
+		*word(a, id) |= bit;
+	else
+		*word(a, id) &= ~bit;
+}
+
+void
+announced_clear(struct announced *a)
+{
+	memset(a->bits, 0, sizeof(a->bits));
+}
