@@ -97,6 +97,8 @@ struct ctl_node {
 	uint64_t ct_drop; /* table full and early drops since boot */
 	uint64_t inject_ok;
 	uint64_t inject_failed;
+	uint64_t inject_refused; /* of them: against the site file */
+	uint64_t inject_full; /* of them: no room in the table */
 };
 
 /* Another node as its heartbeats describe it. */

@@ -46,6 +46,8 @@ static const struct field node_fields[] = {
     F(ctl_node, ct_drop, F_U64, "conntrack_dropped"),
     F(ctl_node, inject_ok, F_U64, "injected"),
     F(ctl_node, inject_failed, F_U64, "inject_failed"),
+    F(ctl_node, inject_refused, F_U64, "inject_refused"),
+    F(ctl_node, inject_full, F_U64, "inject_full"),
 };
 
 static const struct field peer_fields[] = {

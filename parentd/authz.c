@@ -161,6 +161,33 @@ check_state(const struct ct_rec *r)
 	return NULL;
 }
 
+/*
+ * A standby may hold its flows as long as it likes. The master's idle ones
+ * get back what their protocol has, some time after a takeover, no less and
+ * no more: a timeout of a second would be the end of a flow.
+ */
+static const char *
+check_timeout(const struct authz_view *v, const struct ct_rec *r)
+{
+	const struct imsg_ct_timeouts *t = &v->timeouts;
+	const uint32_t other[] = {
+	    t->udp_unreplied, t->udp_replied, t->icmp, t->icmpv6, t->generic};
+	bool tcp = r->proto == IPPROTO_TCP;
+	const uint32_t *own = tcp ? t->tcp : other;
+	size_t n = tcp ? nitems(t->tcp) : nitems(other);
+
+	if (r->timeout_s == 0)
+		return "flow ended by its timeout";
+	if (v->role != ROLE_MASTER)
+		return NULL;
+	if (!v->settle)
+		return "timeout changed on a master of long standing";
+	for (size_t i = 0; i < n; i++)
+		if (r->timeout_s == own[i])
+			return NULL;
+	return "timeout that no protocol has on the master";
+}
+
 const char *
 authz_ct(const struct authz_view *v, const struct ct_rec *r)
 {
@@ -181,7 +208,7 @@ authz_ct(const struct authz_view *v, const struct ct_rec *r)
 	case CT_OP_DELETE:
 		return v->inject ? NULL : "flow deleted on the master";
 	case CT_OP_TIMEOUT:
-		return NULL;
+		return check_timeout(v, r);
 	default:
 		return "unknown kind of record";
 	}

@@ -19,9 +19,12 @@
 #include "log.h"
 #include "proc.h"
 
-/* Messages per child and loop turn. */
+/* Messages per child and loop turn, and the time they may take: vrrpd waits. */
 #define CHILD_READ_BATCH     32
+#define CHILD_TURN_US        2000
 #define CHILD_SNDBUF         (1 << 20)
+/* So far behind it gets no descriptor: they would pile up with us. */
+#define CHILD_FD_BEHIND      256
 #define CHILD_FORGIVE_US     1000000
 #define CHILD_BACKOFF_MIN_US 100000
 #define CHILD_BACKOFF_MAX_US 10000000
@@ -146,11 +149,15 @@ static void
 child_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
+	uint64_t end = clock_us() + CHILD_TURN_US;
 	struct imsg im;
 
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < CHILD_READ_BATCH && c->rev != NULL; i++) {
+	for (int i = 0; i < CHILD_READ_BATCH && c->rev != NULL && !c->killed;
+	     i++) {
+		if (i > 0 && clock_us() >= end)
+			return;
 		switch (imsg_read(&c->ibuf, &im)) {
 		case IMSG_OK:
 			c->messages++;
@@ -178,7 +185,8 @@ child_watch(struct child *c, int fd)
 	    [PROC_VRRP] = PROC_PRIO_HIGH,
 	    [PROC_SYNC] = PROC_PRIO_NORMAL,
 	    [PROC_NAT] = PROC_PRIO_NORMAL,
-	    [PROC_CTL] = PROC_PRIO_LOW,
+	    /* as the others: a lower class would starve behind a flood */
+	    [PROC_CTL] = PROC_PRIO_NORMAL,
 	};
 	int size = CHILD_SNDBUF;
 
@@ -221,6 +229,7 @@ child_start(struct child *c)
 	child_path(path, sizeof(path), c->id);
 	c->killed = false;
 	c->lacks = 0;
+	c->budget = (struct budget){0};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == -1) {
 		log_warn("%s: socketpair", proc_name(c->id));
 		c->failures++;
@@ -341,6 +350,7 @@ child_reaped(pid_t pid, int status)
 			return;
 		}
 	}
+	aside_reaped(pid, status);
 }
 
 void
@@ -386,6 +396,11 @@ child_send_fd(enum proc_id id, enum imsg_type type, uint32_t msgid, int fd,
 	    (imsg_rule(type)->phases & child_phase(c)) == 0) {
 		if (fd != -1)
 			close(fd);
+		return;
+	}
+	if (fd != -1 && c->ibuf.queued > CHILD_FD_BEHIND) {
+		close(fd);
+		child_violation(c, "does not read its messages");
 		return;
 	}
 	if (imsg_send(&c->ibuf, type, msgid, fd, data, len) == -1) {

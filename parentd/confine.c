@@ -126,6 +126,7 @@ static const struct sandbox_call parent_calls[] = {
     CALL_ARG(prctl, 0, PR_SET_DUMPABLE),
     CALL_ARG(prctl, 0, PR_SET_NO_NEW_PRIVS),
     CALL_ARG(prctl, 0, PR_SET_SECCOMP),
+    CALL_ARG(prctl, 0, PR_SET_PDEATHSIG), /* aside.c */
     CALL(seccomp),
     CALL(setgroups),
     CALL(setresgid),

@@ -42,6 +42,7 @@ struct child {
 	bool killed; /* by us: it broke a rule or hung */
 	unsigned int delay_ms; /* before the next start */
 	char note[64];
+	struct budget budget;
 };
 
 /* What syncd last said of another node. */
@@ -68,6 +69,8 @@ struct daemon {
 	bool stopping;
 	uint64_t injected;
 	uint64_t inject_failed;
+	uint64_t inject_refused; /* of them by authz */
+	uint64_t inject_full; /* of them: the table has no room */
 	bool link_up[CONF_NETS_MAX];
 	bool has_sockets[CONF_NETS_MAX];
 };
@@ -101,6 +104,10 @@ void child_send(enum proc_id id, enum imsg_type type, uint32_t msgid,
     const void *data, size_t len);
 void child_send_fd(enum proc_id id, enum imsg_type type, uint32_t msgid, int fd,
     const void *data, size_t len);
+
+/* aside.c: fn(fd) by a process of its own, for c. 0, or -1 with errno */
+int aside_run(const struct child *c, int (*fn)(int fd), int fd);
+void aside_reaped(pid_t, int status);
 
 /* confine.c: what the parent itself gives up, before the first child */
 void confine(void);

@@ -13,8 +13,14 @@
 #include "log.h"
 #include "sandbox.h"
 
-/* A batch of natd: parts are gathered here until COMMIT. */
-#define NAT_BATCH_MAX (64 << 20)
+/*
+ * A batch of natd: parts are gathered here until COMMIT. It may be as long as
+ * the largest configuration so far makes it: the parent stands still while
+ * the kernel takes it.
+ */
+#define NAT_BATCH_MIN  (1 << 20)
+#define NAT_BATCH_RULE 4096 /* for each rule of the site */
+
 static struct {
 	unsigned char *buf;
 	size_t len;
@@ -71,14 +77,12 @@ on_pong(struct child *c, const struct imsg *im)
 /* Lines a child may cause per second, before they are only counted. */
 #define LOG_RATE 50
 
-static void
-on_log(struct child *c, const struct imsg *im)
+static bool
+line_allowed(const struct child *c)
 {
 	static uint64_t second[PROC_MAX];
 	static unsigned int lines[PROC_MAX];
 	uint64_t now = clock_us() / 1000000;
-	char line[LOG_LINE_MAX + 16];
-	struct imsg_log msg;
 
 	if (second[c->id] != now) {
 		if (lines[c->id] > LOG_RATE)
@@ -87,7 +91,16 @@ on_log(struct child *c, const struct imsg *im)
 		second[c->id] = now;
 		lines[c->id] = 0;
 	}
-	if (++lines[c->id] > LOG_RATE)
+	return ++lines[c->id] <= LOG_RATE;
+}
+
+static void
+on_log(struct child *c, const struct imsg *im)
+{
+	char line[LOG_LINE_MAX + 16];
+	struct imsg_log msg;
+
+	if (!line_allowed(c))
 		return;
 	imsg_get(im, &msg, sizeof(msg));
 	fmt_clean(msg.text, sizeof(msg.text));
@@ -106,6 +119,8 @@ on_event(struct child *c, const struct imsg *im)
 	};
 	struct imsg_text msg;
 
+	if (!line_allowed(c))
+		return;
 	imsg_get(im, &msg, sizeof(msg));
 	fmt_clean(msg.text, sizeof(msg.text));
 	history_add(kinds[c->id], "%s", msg.text);
@@ -170,6 +185,53 @@ on_vrrp_released(struct child *c, const struct imsg *im)
 	handover_released(&msg);
 }
 
+/* After a takeover, idle flows get their timeouts back within this time. */
+#define SETTLE_US    600000000
+/* Of the table that stays for this node's own flows: 1 in so many. */
+#define ROOM_RESERVE 64
+
+/*
+ * May n more entries be made? The count is the kernel's, read again only
+ * when what was left at the last look is used up.
+ */
+static bool
+table_has_room(size_t n)
+{
+	static uint64_t room;
+	struct imsg_ct_count c;
+	uint64_t limit;
+
+	if (room < n) {
+		sysctl_ct_count(&c);
+		if (c.max == 0)
+			return true; /* no limit, or not to be read */
+		limit = c.max - c.max / ROOM_RESERVE;
+		room = c.count < limit ? limit - c.count : 0;
+	}
+	if (room < n)
+		return false;
+	room -= n;
+	return true;
+}
+
+static const char *
+may_inject(const struct ct_rec *r, bool room, struct imsg_ct_fail *fail)
+{
+	const char *why = authz_ct(&hagwd.view, r);
+
+	if (why != NULL) {
+		fail->error = EPERM;
+		hagwd.inject_refused++;
+		return why;
+	}
+	if (!room && (r->op == CT_OP_NEW || r->op == CT_OP_UPDATE)) {
+		fail->error = ENOMEM; /* as the kernel would say it */
+		hagwd.inject_full++;
+		return "the conntrack table is nearly full";
+	}
+	return NULL;
+}
+
 /* Failures are answered by index; refused ones as EPERM, logged. */
 static size_t
 inject(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
@@ -179,16 +241,21 @@ inject(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 	static uint32_t index[KCT_BATCH_MAX];
 	static struct imsg_ct_fail kfails[KCT_BATCH_MAX];
 	size_t nok = 0, nfails = 0, nk;
+	bool room = table_has_room(n);
 
+	hagwd.view.settle =
+	    hagwd.role == ROLE_MASTER && clock_us() - hagwd.role_us < SETTLE_US;
 	for (size_t i = 0; i < n; i++) {
-		const char *why = authz_ct(&hagwd.view, &recs[i]);
+		struct imsg_ct_fail *fail = &fails[nfails];
+		const char *why = may_inject(&recs[i], room, fail);
 
 		if (why == NULL) {
 			index[nok] = (uint32_t)i;
 			ok[nok++] = recs[i];
 			continue;
 		}
-		fails[nfails++] = (struct imsg_ct_fail){(uint32_t)i, EPERM};
+		fail->index = (uint32_t)i;
+		nfails++;
 		if (log_allowed(&limit, clock_us()))
 			log_warnx("syncd: flow refused: %s", why);
 	}
@@ -227,12 +294,15 @@ on_ct_inject(struct child *c, const struct imsg *im)
 static void
 on_ct_dump(struct child *c, const struct imsg *im)
 {
-	int fd = kct_dump_socket(AF_UNSPEC);
+	int fd = kct_dump_socket();
 
-	(void)c;
-	if (fd == -1) {
+	if (fd == -1 || aside_run(c, kct_dump_ask, fd) == -1) {
 		/* without an answer syncd would wait for ever */
-		child_violation(c, "its dump request failed");
+		child_violation(c,
+		    errno == EBUSY ? "more dumps at a time than it needs"
+				   : "its dump request failed");
+		if (fd != -1)
+			close(fd);
 		return;
 	}
 	child_send_fd(PROC_SYNC, IMSG_FD_CT_DUMP, im->hdr.id, fd, NULL, 0);
@@ -283,6 +353,20 @@ nat_batch_reset(void)
 	nat_batch.parts = 0;
 }
 
+static size_t
+nat_batch_limit(void)
+{
+	static size_t limit = NAT_BATCH_MIN;
+	size_t now = NAT_BATCH_MIN +
+	    ((size_t)hagwd.conf->h.nsources + hagwd.conf->h.nforwards) *
+		NAT_BATCH_RULE;
+
+	/* after a reload what the old one had is taken away */
+	if (now > limit)
+		limit = now;
+	return limit;
+}
+
 static void
 on_nat_batch(struct child *c, const struct imsg *im)
 {
@@ -293,7 +377,7 @@ on_nat_batch(struct child *c, const struct imsg *im)
 		nat_batch.id = im->hdr.id;
 	}
 	want = nat_batch.len + im->hdr.len;
-	if (want > NAT_BATCH_MAX) {
+	if (want > nat_batch_limit()) {
 		child_violation(c, "batch over its limit");
 		return;
 	}
@@ -420,12 +504,15 @@ dispatch(struct child *c, const struct imsg *im)
 	enum imsg_check check = imsg_check_from(im, c->id, child_phase(c));
 	char why[CTL_TEXT_MAX];
 
-	if (check == IMSG_FINE) {
+	if (check == IMSG_FINE &&
+	    budget_take(&c->budget, im->hdr.type, clock_us())) {
 		handlers[im->hdr.type](c, im);
 		return;
 	}
 	snprintf(why, sizeof(why), "%s (%u bytes): %s", imsg_name(im->hdr.type),
-	    im->hdr.len, imsg_check_str(check));
+	    im->hdr.len,
+	    check == IMSG_FINE ? "far more often than it needs"
+			       : imsg_check_str(check));
 	if (im->fd != -1)
 		close(im->fd);
 	child_violation(c, why);

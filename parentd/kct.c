@@ -655,7 +655,17 @@ kct_close(struct nlsock *nl)
 }
 
 int
-kct_dump_socket(int family)
+kct_dump_socket(void)
+{
+	struct nlsock nl;
+
+	if (nl_open(&nl, NETLINK_NETFILTER, KCT_DUMP_RCVBUF) == -1)
+		return -1;
+	return kct_release(&nl);
+}
+
+int
+kct_dump_ask(int fd)
 {
 	struct {
 		struct nlmsghdr nlh;
@@ -665,15 +675,10 @@ kct_dump_socket(int family)
 		.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
 		.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 		.nlmsg_seq = 1},
-	    .nfg = {.nfgen_family = (uint8_t)family, .version = NFNETLINK_V0},
+	    .nfg = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
 	};
-	struct nlsock nl;
 
-	if (nl_open(&nl, NETLINK_NETFILTER, KCT_DUMP_RCVBUF) == -1)
-		return -1;
-	if (send(nl.fd, &req, sizeof(req), 0) == -1)
-		return kct_close(&nl);
-	return kct_release(&nl);
+	return send(fd, &req, sizeof(req), 0) == -1 ? -1 : 0;
 }
 
 /*

@@ -173,6 +173,7 @@ sync_send_timeouts(void)
 	struct imsg_ct_timeouts t = {0};
 
 	sysctl_ct_timeouts(&t);
+	hagwd.view.timeouts = t;
 	child_send(PROC_SYNC, IMSG_CT_TIMEOUTS, 0, &t, sizeof(t));
 }
 

@@ -99,10 +99,12 @@ uint32_t kct_portid(void); /* of the injecting socket */
 size_t kct_apply(const struct ct_rec *, size_t n, struct imsg_ct_fail *fails);
 
 /*
- * A socket with a dump request already sent, to be read by someone without
- * privileges; -1 errno. family AF_UNSPEC: both.
+ * A socket for one dump, to be read by someone without privileges, before or
+ * after the request (both families) is sent: that takes until the kernel has
+ * filled the first answer or walked its whole hash table. -1 errno.
  */
-int kct_dump_socket(int family);
+int kct_dump_socket(void);
+int kct_dump_ask(int fd);
 
 /*
  * Subscribed to new, update and destroy; buffer forced to rcvbuf bytes; a
@@ -171,11 +173,23 @@ void sysctl_ct_timeouts(struct imsg_ct_timeouts *);
 void sysctl_ct_count(struct imsg_ct_count *);
 uint64_t sysctl_ct_drops(void); /* /proc/net/stat: drop + early_drop */
 
+/* budget.c: how often a child may ask */
+#define BUDGET_MAX 16
+
+struct budget {
+	uint64_t due_us[BUDGET_MAX]; /* monotonic, by rule */
+};
+
+/* Pay for one message; false: the child is over what it may. */
+bool budget_take(struct budget *, uint32_t type, uint64_t now_us);
+
 /* authz.c: pure checks, request against configuration and state */
 struct authz_view {
 	const struct conf *conf;
 	enum role role;
 	bool inject; /* BACKUP, or MASTER since a moment: records in flight */
+	bool settle; /* MASTER since minutes: idle flows get timeouts back */
+	struct imsg_ct_timeouts timeouts; /* the kernel's, as syncd was told */
 	in_addr_t *targets; /* of all forwards, sorted as memcmp does */
 	size_t ntargets;
 };

@@ -101,6 +101,8 @@ show_node(uint32_t id)
 	    .uptime_us = clock_us() - hagwd.started_us,
 	    .inject_ok = hagwd.injected,
 	    .inject_failed = hagwd.inject_failed,
+	    .inject_refused = hagwd.inject_refused,
+	    .inject_full = hagwd.inject_full,
 	    .ct_drop = sysctl_ct_drops(),
 	};
 	struct imsg_ct_count count = {0};

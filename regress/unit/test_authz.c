@@ -216,6 +216,34 @@ test_roles(void **state)
 	view.inject = true;
 }
 
+/* On the master a timeout is given back, never taken away. */
+static void
+test_timeouts(void **state)
+{
+	struct ct_rec r = snat_flow();
+
+	(void)state;
+	r.op = CT_OP_TIMEOUT;
+	r.timeout_s = 0;
+	refused(r, "ended by its timeout");
+	view.role = ROLE_MASTER;
+	view.timeouts.tcp[3] = 432000;
+	view.timeouts.udp_replied = 120;
+	r.timeout_s = 432000;
+	refused(r, "long standing");
+	view.settle = true;
+	assert_null(authz_ct(&view, &r));
+	r.timeout_s = 120; /* udp's */
+	refused(r, "no protocol has");
+	r.timeout_s = 1;
+	refused(r, "no protocol has");
+	r.proto = IPPROTO_UDP;
+	r.timeout_s = 120;
+	assert_null(authz_ct(&view, &r));
+	view.settle = false;
+	view.role = ROLE_BACKUP;
+}
+
 static void
 test_vrrp_states(void **state)
 {
@@ -236,6 +264,7 @@ main(void)
 	    cmocka_unit_test(test_addresses),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_roles),
+	    cmocka_unit_test(test_timeouts),
 	    cmocka_unit_test(test_vrrp_states),
 	};
 
