@@ -228,6 +228,12 @@ build/lab/%: $(LAB_DIR)/%.c $(LAB_DIR)/tool.c $(LAB_DIR)/tool.h
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ \
 	    $(filter %.c,$^) $(call lib,libmnl libnetfilter_conntrack)
 
+# What takes a child's place in the tests of separation.
+build/lab/hostile: regress/hostile/hostile.c build/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ \
+	    $^ $(call lib,$(LIBS_common))
+
 # Preloaded, to make calls fail; a sanitizer has an allocator of its own.
 SHIM := build/lab/shim.so build/lab/shim-san.so
 build/lab/shim-san.so: SHIM_FLAGS := -DSHIM_WITHOUT_MALLOC
@@ -237,7 +243,7 @@ $(SHIM): regress/survival/shim.c
 	$(CC) $(CPPFLAGS) -std=gnu17 -O2 -g $(WARN) $(SHIM_FLAGS) -fPIC \
 	    -shared -o $@ $<
 
-lab-tools: $(LAB_BIN) $(SHIM)
+lab-tools: $(LAB_BIN) $(SHIM) build/lab/hostile
 
 # The manual of the site file: its list of keys is the schema's.
 $(B)/mkman: etc/mkman.c $(B)/libcommon.a
