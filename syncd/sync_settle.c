@@ -13,6 +13,9 @@
 #include "proc.h"
 #include "syncd.h"
 
+/* nf_conntrack_tcp_timeout_max_retrans and _unacknowledged */
+#define TCP_RETRANS_S 300
+
 uint32_t
 settle_timeout(const struct imsg_ct_timeouts *t, const struct ct_rec *r)
 {
@@ -43,7 +46,6 @@ set_timeout(struct sync *s, const struct ct_rec *r, uint32_t timeout_s)
 	rec.timeout_s = timeout_s;
 	rec.status = 0;
 	rec.fields = CTF_TIMEOUT | (r->fields & CTF_ID);
-	s->dump.count++;
 	apply_record(s, APPLY_NOPEER, &rec);
 }
 
@@ -59,19 +61,47 @@ scan_record(struct sync *s, const struct ct_rec *r)
 static void
 release_record(struct sync *s, const struct ct_rec *r)
 {
-	if (ct_hold_step(r->timeout_s) >= 0)
-		set_timeout(s, r, CT_HOLD_BASE_S);
+	if (ct_hold_step(r->timeout_s) < 0)
+		return;
+	set_timeout(s, r, CT_HOLD_BASE_S);
+	s->dump.count++;
+}
+
+static bool
+near(uint32_t left_s, uint32_t full_s, uint64_t ago_s)
+{
+	return left_s <= full_s && left_s + ago_s >= full_s;
+}
+
+/*
+ * A packet took the hold time away since the bulk began: a neighbour still
+ * sends here, or did for a moment. The flow lives, and was confirmed.
+ */
+static bool
+spoke_since(const struct sync *s, const struct ct_rec *r, uint64_t begin_us)
+{
+	/* rounded up, as what is left is rounded down */
+	uint64_t ago_s = (s->now - begin_us + 999999) / 1000000;
+
+	return near(r->timeout_s, settle_timeout(&s->timeouts, r), ago_s) ||
+	    (r->proto == IPPROTO_TCP &&
+		near(r->timeout_s, TCP_RETRANS_S, ago_s));
 }
 
 static void
 sweep_record(struct sync *s, const struct ct_rec *r)
 {
+	uint32_t hold_s = ct_hold_timeout(s->dump.generation);
 	struct ct_rec rec;
 
 	if (ct_hold_step(r->timeout_s) ==
 		(int)(s->dump.generation % CT_HOLD_STEPS) ||
 	    overlay_find(&s->overlay, r) != NULL)
 		return;
+	if (spoke_since(s, r, s->brx[s->dump.peer].started_us)) {
+		set_timeout(s, r, hold_s);
+		return;
+	}
 	rec = *r;
 	rec.op = CT_OP_DELETE;
 	rec.status = rec.timeout_s = 0;
@@ -89,6 +119,7 @@ settle_one(struct sync *s, const struct ct_rec *r)
 	if (r->timeout_s <= HELD_MIN_S || t == 0)
 		return;
 	s->stats.settled++;
+	s->dump.count++;
 	set_timeout(s, r, t);
 }
 

@@ -48,6 +48,8 @@ fsm_next(const struct fsm *f)
 		next = earlier(next, f->hold_end_us);
 	if (!f->split)
 		next = earlier(next, f->split_us);
+	if (f->announce_due)
+		next = earlier(next, f->announce_us);
 	return next;
 }
 
@@ -153,6 +155,7 @@ set_role(struct fsm *f, uint64_t now, enum role role, enum fsm_why why,
 	f->role = role;
 	f->since_us = now;
 	f->transitions++;
+	f->announce_due = false;
 	forget_master(f);
 	return a;
 }
@@ -328,13 +331,25 @@ split_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 	act(out, ACT_SPLIT)->on = true;
 }
 
+/*
+ * After a contention the neighbours may believe either: tell them. What the
+ * limit forbids now is made up for, or they would send to the loser.
+ */
 static void
 announce(struct fsm *f, uint64_t now, struct fsm_actions *out)
 {
-	if (now < f->announce_us)
+	f->announce_due = now < f->announce_us;
+	if (f->announce_due)
 		return;
 	f->announce_us = now + FSM_ANNOUNCE_US;
 	act(out, ACT_ANNOUNCE);
+}
+
+static void
+announce_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
+{
+	if (f->announce_due && now >= f->announce_us)
+		announce(f, now, out);
 }
 
 static void
@@ -416,6 +431,7 @@ ev_timer(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	preempt_check(f, now);
 	preempt_timer(f, now, out);
 	split_timer(f, now, out);
+	announce_timer(f, now, out);
 }
 
 /* Released: skew from the first priority 0 on, not again from its copies. */

@@ -66,7 +66,7 @@ const char *vrrp_strerror(enum vrrp_error);
 #define FSM_LATE_INTERVALS 3 /* a master later than this steps down */
 #define FSM_HANDOVER_US    2000000U /* between requests for a handover */
 #define FSM_FORCED_US      15000000U /* a failback wants this long */
-#define FSM_ANNOUNCE_US    1000000U /* between announcements on contention */
+#define FSM_ANNOUNCE_US    1100000U /* between announcements on contention */
 #define FSM_SPLIT_US       1000000U /* and two intervals: then it is a split */
 
 enum fsm_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN };
@@ -193,6 +193,7 @@ struct fsm {
 	uint64_t hold_end_us;
 
 	uint64_t announce_us; /* not again before */
+	bool announce_due; /* one was put off until then */
 
 	/* two masters */
 	bool peer_master;

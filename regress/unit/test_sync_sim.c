@@ -771,12 +771,38 @@ test_sweep(void **state)
 
 	(void)state;
 	sim_fill(m, 1, 1000); /* ghosts */
+	for (int i = 0; i < 1000; i++)
+		m->h[1].flows[i].rec.timeout_s -= 20;
 	sim_fill(m, 0, 700);
 	sim_role(m, 0, ROLE_MASTER);
 	assert_true(sim_settle(m, 0, 3000000));
 	assert_int_equal(sim_count(m, 1), 700);
 	assert_int_equal(sim_differences(m), 0);
 	assert_int_equal(m->h[1].s.stats.swept, 300);
+	sim_free(m);
+}
+
+/* Packets passed through the spare since the bulk began: not ghosts. */
+static void
+test_sweep_spares_the_living(void **state)
+{
+	struct sim *m = sim_new(14);
+
+	(void)state;
+	sim_fill(m, 1, 1000);
+	m->h[1].s.timeouts.udp_unreplied = 30;
+	for (int i = 0; i < 1000; i++) {
+		struct ct_rec *r = &m->h[1].flows[i].rec;
+
+		r->timeout_s = settle_timeout(&m->h[1].s.timeouts, r);
+	}
+	sim_fill(m, 0, 700);
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+	assert_int_equal(sim_count(m, 1), 1000);
+	assert_int_equal(m->h[1].s.stats.swept, 0);
+	for (int i = 0; i < 1000; i++)
+		assert_true(ct_hold_step(m->h[1].flows[i].rec.timeout_s) >= 0);
 	sim_free(m);
 }
 
@@ -813,6 +839,7 @@ main(void)
 	    cmocka_unit_test(test_handover_request),
 	    cmocka_unit_test(test_failover),
 	    cmocka_unit_test(test_sweep),
+	    cmocka_unit_test(test_sweep_spares_the_living),
 	    cmocka_unit_test(test_steps_exhausted),
 	};
 

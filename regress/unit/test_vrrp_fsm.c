@@ -496,7 +496,7 @@ master_priority_0(void **state)
 	advert(0);
 	assert_sent(PRIO);
 	assert_null(find(ACT_STATE));
-	assert_int_equal(fsm_next(&f), now + SEC);
+	assert_int_equal(f.deadline_us, now + SEC);
 }
 
 static void
@@ -555,11 +555,35 @@ contention_announces_at_a_limit(void **state)
 	master(10 * MS);
 	for (; now < T0 + 5 * SEC; now += 10 * MS) {
 		event(FSM_TIMER);
+		n += count(ACT_ANNOUNCE);
 		advert(LOWER);
 		assert_non_null(find(ACT_SEND_NET));
 		n += count(ACT_ANNOUNCE);
 	}
 	assert_in_range(n, 4, 5);
+}
+
+/* One contention within the limit: the announcement comes when it ends. */
+static void
+contention_announces_late_rather_than_never(void **state)
+{
+	unsigned int n = 0;
+	uint64_t begin;
+
+	(void)state;
+	master(SEC);
+	begin = now;
+	now += 10 * MS;
+	advert_on(1, LOWER, high, SEC);
+	assert_null(find(ACT_ANNOUNCE));
+	while (fsm_next(&f) <= begin + 4 * SEC) {
+		now = fsm_next(&f);
+		event(FSM_TIMER);
+		if (count(ACT_ANNOUNCE) > 0)
+			assert_int_equal(now, begin + FSM_ANNOUNCE_US);
+		n += count(ACT_ANNOUNCE);
+	}
+	assert_int_equal(n, 1);
 }
 
 /* -- preemption -- */
@@ -1539,6 +1563,7 @@ main(void)
 	    cmocka_unit_test(master_hears_equal),
 	    cmocka_unit_test(master_hears_lower),
 	    cmocka_unit_test(contention_announces_at_a_limit),
+	    cmocka_unit_test(contention_announces_late_rather_than_never),
 	    cmocka_unit_test(handover_is_asked),
 	    cmocka_unit_test(handover_succeeds),
 	    cmocka_unit_test(falls_back_without_sync),
