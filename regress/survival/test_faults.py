@@ -2,6 +2,7 @@
 nothing leaks, and all is well again when the faults are over.
 """
 import os
+import shutil
 import signal
 import time
 
@@ -9,9 +10,11 @@ import pytest
 
 import figures
 import lab
+from lab.core import TOOLS
 from shim import FAULTS, ShimGateway, descriptors
 from world import CHILDREN, World
 
+SAN_HAGWD = lab.BUILD / "san" / "sbin" / "hagwd"
 RATES = {"malloc": 20, "fork": 500, "socket": 300, "open": 200}
 RATE = 100  # per mille; of most faults
 
@@ -126,3 +129,49 @@ def test_tables_are_equal_at_the_end(world):
     world.stop_churn()
     world.settled()
     world.pair.wait_equal(20)
+
+
+class SanGateway(ShimGateway):
+    """hagwd as built with the sanitizers; its children as they are.
+
+    Leaks are not looked for at exit: the tracer that does it is forbidden.
+    """
+
+    library = TOOLS / "shim-san.so"
+
+    def __init__(self, lab_, name):
+        super().__init__(lab_, name)
+        shutil.copy(SAN_HAGWD, self.tree / "sbin" / "hagwd")
+        self.options = ("ASAN_OPTIONS=verify_asan_link_order=0:"
+                        "detect_leaks=0:abort_on_error=1",
+                        "UBSAN_OPTIONS=print_stacktrace=1")
+
+
+@pytest.mark.skipif(not SAN_HAGWD.exists(),
+                    reason="make SAN=1 build/san/sbin/hagwd")
+def test_under_the_sanitizers(full):
+    """All faults but those of memory, and a stop: nothing is reported."""
+    began = time.monotonic()
+    pair = lab.NatPair(gateway=SanGateway, advertise="100ms",
+                       preempt="never")
+    with World(pair=pair, churn=False) as world:
+        for gw in world.gateways:
+            for fault in FAULTS:
+                gw.shim.set(fault, 10)
+        stimulate(world, 60 if full else 4)
+        for gw in world.gateways:
+            gw.shim.clear()
+        recover(world)
+        hits = sum(sum(gw.shim.hits().values()) for gw in world.gateways)
+        logs = ""
+        for gw in world.gateways:
+            hagwd = gw.hagwd
+            assert gw.stop_hagwd() == 0
+            logs += hagwd.log()
+        assert "Sanitizer" not in logs and "runtime error" not in logs, logs
+    assert hits > 0
+    figures.record(
+        "Failing calls, under the sanitizers",
+        f"hagwd built with ASan and UBSan on both nodes, {hits} failed "
+        "calls, children killed, reloads and a stop: nothing reported.",
+        time.monotonic() - began, full)
