@@ -162,6 +162,14 @@ unready_reason(char *buf, size_t sz)
 		    peers_name(p), fmt_count(n, p->st.unconfirmed));
 		return buf;
 	}
+	if (memcmp(p->st.hash, hagwd.conf->h.hash, CONF_HASH_LEN) != 0) {
+		snprintf(buf, sz,
+		    "refused: %s runs another site file, its rules may not "
+		    "fit the flows here; reload it there first.\n"
+		    "\"hactl failover force\" does it anyway.",
+		    peers_name(p));
+		return buf;
+	}
 	if (p->st.role != ROLE_BACKUP) {
 		snprintf(buf, sz,
 		    "refused: %s is %s, not BACKUP (hactl show vrrp there).\n"
