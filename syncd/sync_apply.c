@@ -200,7 +200,11 @@ take_failures(struct sync *s, uint64_t now, const struct apply_batch *b,
 		if (fails[i].error == EEXIST) {
 			s->stats.conflicts++;
 			s->brx[b->peer].conflicts++;
+		} else {
+			s->brx[b->peer].failed++;
 		}
+		if (s->brx[b->peer].synced)
+			bulk_incomplete(s, b->peer, now);
 		log_failure(s, now, &b->recs[fails[i].index], fails[i].error);
 	}
 	if (b->peer != APPLY_NOPEER)

@@ -183,7 +183,7 @@ bulk_begin(struct sync *s, int peer, const struct item *it, uint64_t now)
 	b->receiving = true;
 	b->generation = it->generation;
 	b->count = 0;
-	b->conflicts = 0;
+	b->conflicts = b->failed = 0;
 	b->started_us = now;
 	b->tainted = !s->steps_known || (s->steps & bit) != 0;
 	if (it->flags & BEGIN_GAP)
@@ -211,4 +211,24 @@ bulk_end(struct sync *s, int peer, const struct item *it, uint64_t now)
 	dump_abort(s);
 	dump_start(s, DUMP_SWEEP, peer, now);
 	s->dump.generation = b->generation;
+}
+
+/*
+ * Flows of the master are missing here. What stood in the way may be gone
+ * at the next try: swept, expired, or allowed by the next site file. A clash
+ * that lasts costs its own flows and not the readiness for all others; any
+ * other cause does.
+ */
+void
+bulk_incomplete(struct sync *s, int peer, uint64_t now)
+{
+	struct bulk_rx *b = &s->brx[peer];
+
+	if (b->failed == 0 && b->retries >= BULK_RETRIES)
+		return;
+	b->retry_at = now + (BULK_PAUSE_US << b->retries);
+	if (b->retries < BULK_RETRIES)
+		b->retries++;
+	b->synced = false;
+	s->status_due = true;
 }

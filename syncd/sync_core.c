@@ -197,7 +197,6 @@ sync_init(struct sync *s, const struct sync_ops *ops, void *arg, uint64_t now)
 	memset(s, 0, sizeof(*s));
 	s->ops = ops;
 	s->arg = arg;
-	s->epoch = crypt_random();
 	s->start_us = s->now = now;
 	s->role = ROLE_INIT;
 	s->status_at = now + STATUS_US;
@@ -242,8 +241,9 @@ take_peer(struct sync *s, struct peer *old[], const struct conf *c, int i)
 	    ring_slots(c->h.nnodes - 1u), s->now);
 	if (p == NULL)
 		fatal("peer %s", name);
+	/* an epoch of its own: one peer made twice must not count twice */
 	crypt_init(&p->c, s->key, c->h.site, c->h.nodes[c->h.self].name, name,
-	    s->epoch);
+	    crypt_random());
 	return p;
 }
 
@@ -261,21 +261,37 @@ same_identity(const struct sync *s, const struct conf *c, const uint8_t *key)
 	    strcmp(o->nodes[o->self].name, c->h.nodes[c->h.self].name) == 0;
 }
 
+/*
+ * A bulk that the switch cut off is begun again; and what another filter
+ * lets through is not there yet.
+ */
+static void
+bulks_after_switch(struct sync *s, const struct filter *before, int cut)
+{
+	bool other = memcmp(before, &s->filter, sizeof(*before)) != 0;
+
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->role == ROLE_MASTER && s->peers[i] != NULL)
+			s->btx[i].needed |= other || i == cut;
+}
+
 void
 sync_configure(
     struct sync *s, const struct conf *c, const uint8_t *key, uint64_t now)
 {
+	static struct filter before;
 	struct peer *old[CONF_NODES_MAX];
 	bool same = same_identity(s, c, key);
+	int cut = s->dump.kind == DUMP_BULK ? s->dump.peer : -1;
 
 	s->now = now;
+	before = s->filter;
 	memcpy(old, s->peers, sizeof(old));
 	memset(s->peers, 0, sizeof(s->peers));
 	dump_abort(s);
 	if (key != NULL)
 		memcpy(s->key, key, sizeof(s->key));
 	if (!same) {
-		s->epoch = crypt_random();
 		for (int i = 0; i < CONF_NODES_MAX; i++) {
 			peer_free(old[i]);
 			old[i] = NULL;
@@ -291,10 +307,7 @@ sync_configure(
 		peer_free(old[i]);
 	s->conf = c;
 	filter_build(&s->filter, c);
-	/* a bulk that the switch cut off is begun again */
-	for (int i = 0; i < CONF_NODES_MAX; i++)
-		if (s->role == ROLE_MASTER && s->peers[i] != NULL)
-			s->btx[i].needed = true;
+	bulks_after_switch(s, &before, cut);
 	say_all(s, now);
 }
 
@@ -440,7 +453,8 @@ in_record(struct sync *s, int peer, struct item *it)
 	if (it->kind == ITEM_DUMP)
 		b->count++;
 	s->peers[peer]->stats.records_in++;
-	if (!filter_pass(&s->filter, &it->rec)) {
+	/* an end is told by its original tuple: its reply is not known here */
+	if (it->rec.op != CT_OP_DELETE && !filter_pass(&s->filter, &it->rec)) {
 		s->stats.refused++;
 		return;
 	}
@@ -676,7 +690,8 @@ barrier_peer(const struct sync *s, int i)
 {
 	const struct peer *p = s->peers[i];
 
-	if (p == NULL || !p->tx.active || p->tx.stream != s->barrier.streams[i])
+	if (p == NULL || !p->tx.active || s->btx[i].gap ||
+	    p->tx.stream != s->barrier.streams[i])
 		return -1;
 	return p->tx.base >= s->barrier.marks[i];
 }
@@ -751,7 +766,8 @@ send_status(struct sync *s)
 		m.up = p->up;
 		m.role = p->hb.role;
 		m.ready = p->up && (p->hb.flags & HB_READY) != 0 &&
-		    (s->role != ROLE_MASTER || p->tx.active);
+		    (s->role != ROLE_MASTER ||
+			(p->tx.active && !s->btx[i].gap));
 		m.self_ready = sync_ready(s);
 		memcpy(m.hash, p->hb.hash, sizeof(m.hash));
 		m.unconfirmed = p->tx.unconfirmed;

@@ -106,6 +106,32 @@ local4(const struct filter *f, const struct ct_rec *r)
 	    r->orig.dst.v4.s_addr == r->reply.src.v4.s_addr;
 }
 
+/*
+ * Translated by somebody else's rules, a container's for example: such a
+ * flow is this host's alone. This version translates IPv4, to and from
+ * virtual addresses.
+ */
+static bool
+foreign(const struct filter *f, const struct ct_rec *r)
+{
+	bool snat = memcmp(&r->reply.dst, &r->orig.src, sizeof(r->orig.src));
+	bool dnat = memcmp(&r->reply.src, &r->orig.dst, sizeof(r->orig.dst));
+
+	if (r->family != AF_INET)
+		return snat || dnat;
+	return (snat && filter_find(f, r->reply.dst.v4.s_addr) != FILTER_VIP) ||
+	    (dnat && filter_find(f, r->orig.dst.v4.s_addr) != FILTER_VIP);
+}
+
+/* It carries a virtual address: no other flow of this host can. */
+bool
+filter_ours(const struct filter *f, const struct ct_rec *r)
+{
+	return r->family == AF_INET &&
+	    (filter_find(f, r->reply.dst.v4.s_addr) == FILTER_VIP ||
+		filter_find(f, r->orig.dst.v4.s_addr) == FILTER_VIP);
+}
+
 bool
 filter_pass(const struct filter *f, const struct ct_rec *r)
 {
@@ -116,7 +142,7 @@ filter_pass(const struct filter *f, const struct ct_rec *r)
 	    addr_special(r->family, &r->reply.src) ||
 	    addr_special(r->family, &r->reply.dst))
 		return false;
-	return r->family != AF_INET || !local4(f, r);
+	return (r->family != AF_INET || !local4(f, r)) && !foreign(f, r);
 }
 
 /*

@@ -267,8 +267,11 @@ peer_input(struct peer *p, uint64_t now, const uint8_t *dgram, size_t len)
 static uint64_t
 down_at(const struct peer *p)
 {
-	return p->seen_us + (uint64_t)p->hb.interval_ms * 1000 * HB_MISSED +
-	    HB_MIN_US / 2;
+	uint64_t us =
+	    (uint64_t)p->hb.interval_ms * 1000 * HB_MISSED + HB_MIN_US / 2;
+
+	/* a dump of a large, sparse table holds syncd up for a while */
+	return p->seen_us + (us > HB_DOWN_US ? us : HB_DOWN_US);
 }
 
 void

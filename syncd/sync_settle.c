@@ -37,15 +37,28 @@ settle_timeout(const struct imsg_ct_timeouts *t, const struct ct_rec *r)
 	}
 }
 
+/* Which entry is meant, and nothing else that hagwd would have to judge. */
+static struct ct_rec
+entry_of(const struct ct_rec *r, enum ct_op op)
+{
+	return (struct ct_rec){
+	    .orig = r->orig,
+	    .reply = r->reply,
+	    .id = r->id,
+	    .fields = r->fields & CTF_ID,
+	    .op = (uint8_t)op,
+	    .family = r->family,
+	    .proto = r->proto,
+	};
+}
+
 static void
 set_timeout(struct sync *s, const struct ct_rec *r, uint32_t timeout_s)
 {
-	struct ct_rec rec = *r;
+	struct ct_rec rec = entry_of(r, CT_OP_TIMEOUT);
 
-	rec.op = CT_OP_TIMEOUT;
 	rec.timeout_s = timeout_s;
-	rec.status = 0;
-	rec.fields = CTF_TIMEOUT | (r->fields & CTF_ID);
+	rec.fields |= CTF_TIMEOUT;
 	apply_record(s, APPLY_NOPEER, &rec);
 }
 
@@ -88,24 +101,26 @@ spoke_since(const struct sync *s, const struct ct_rec *r, uint64_t begin_us)
 		near(r->timeout_s, TCP_RETRANS_S, ago_s));
 }
 
+/*
+ * Only what was injected, which its hold time tells, or what this node made
+ * itself while it was master, which a virtual address tells, is removed.
+ */
 static void
 sweep_record(struct sync *s, const struct ct_rec *r)
 {
 	uint32_t hold_s = ct_hold_timeout(s->dump.generation);
+	int step = ct_hold_step(r->timeout_s);
 	struct ct_rec rec;
 
-	if (ct_hold_step(r->timeout_s) ==
-		(int)(s->dump.generation % CT_HOLD_STEPS) ||
+	if (step == (int)(s->dump.generation % CT_HOLD_STEPS) ||
+	    (step < 0 && !filter_ours(&s->filter, r)) ||
 	    overlay_find(&s->overlay, r) != NULL)
 		return;
 	if (spoke_since(s, r, s->brx[s->dump.peer].started_us)) {
 		set_timeout(s, r, hold_s);
 		return;
 	}
-	rec = *r;
-	rec.op = CT_OP_DELETE;
-	rec.status = rec.timeout_s = 0;
-	rec.fields = CTF_ID;
+	rec = entry_of(r, CT_OP_DELETE);
 	s->stats.swept++;
 	s->dump.count++;
 	apply_record(s, APPLY_NOPEER, &rec);
@@ -152,14 +167,13 @@ swept(struct sync *s, uint64_t now)
 	p->stats.bulk_records = b->count;
 	s->status_due = true;
 	p->hb_at = now;
-	if (b->conflicts > 0 && b->retries < BULK_RETRIES) {
-		/* what stood in the way may be gone now */
-		b->retry_at = now + (BULK_PAUSE_US << b->retries++);
-		b->synced = false;
-		return;
-	}
-	b->retries = 0;
 	b->synced = true;
+	if (b->conflicts + b->failed > 0)
+		bulk_incomplete(s, s->dump.peer, now);
+	else
+		b->retries = 0;
+	if (!b->synced)
+		return;
 	log_info("peer %s: holds its %u flows (generation %u), %u others "
 		 "removed",
 	    p->name, b->count, b->generation, s->dump.count);

@@ -206,6 +206,7 @@ uint64_t crypt_random(void); /* never 0 */
 #define HB_MIN_US    100000
 #define HB_MAX_US    1000000
 #define HB_MISSED    3 /* then the peer is down */
+#define HB_DOWN_US   1000000 /* but never sooner: VRRP is the fast one */
 #define HB_ASK_US    50000 /* while something waits for an answer */
 #define ACK_WAIT_US  5000 /* an ACK may wait that long for the kernel */
 #define ACK_PAUSE_US 2000 /* and that of applied ones for more of them */
@@ -364,6 +365,8 @@ struct filter {
 void filter_build(struct filter *, const struct conf *);
 /* May this flow be synchronised, whatever its state? */
 bool filter_pass(const struct filter *, const struct ct_rec *);
+/* Of those, is it certain that this site's rules made it? */
+bool filter_ours(const struct filter *, const struct ct_rec *);
 /* Is it worth a record yet: half-open TCP is not. */
 bool filter_mature(const struct ct_rec *);
 
@@ -513,7 +516,8 @@ struct bulk_rx {
 	uint32_t generation;
 	uint32_t count;
 	bool tainted; /* its step was in use before: no sweep by it */
-	uint32_t conflicts; /* while receiving */
+	uint32_t conflicts; /* EEXIST, since BEGIN */
+	uint32_t failed; /* not taken for another reason, since BEGIN */
 	uint32_t retries;
 	uint64_t retry_at;
 	uint64_t started_us;
@@ -522,6 +526,8 @@ struct bulk_rx {
 void bulk_turn(struct sync *, uint64_t now); /* start what is due */
 void bulk_begin(struct sync *, int peer, const struct item *, uint64_t now);
 void bulk_end(struct sync *, int peer, const struct item *, uint64_t now);
+/* Records of this peer could not be taken. */
+void bulk_incomplete(struct sync *, int peer, uint64_t now);
 /* Records to this peer were lost: a bulk has to repair it. */
 void bulk_behind(struct sync *, int peer);
 void bulk_dump_record(struct sync *, struct ct_rec *, uint64_t now);
@@ -578,7 +584,6 @@ struct sync {
 	void *arg;
 	const struct conf *conf;
 	uint8_t key[HAGW_SYNC_KEYLEN];
-	uint64_t epoch;
 	uint64_t start_us;
 	uint64_t now; /* of the call under way */
 	enum role role;
