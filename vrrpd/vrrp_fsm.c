@@ -94,17 +94,27 @@ act_send_net(struct fsm_actions *out, uint8_t net, uint8_t priority)
 	a->priority = priority;
 }
 
+/*
+ * A node that came up alone and took over without any flow must not win
+ * against the master it did not hear: it speaks with the lowest priority.
+ */
 static uint8_t
-send_priority(const struct fsm *f)
+own_priority(const struct fsm *f)
 {
-	return f->releasing != 0 ? 0 : f->cfg.priority;
+	return f->cold ? FSM_PRIO_COLD : f->cfg.priority;
+}
+
+uint8_t
+fsm_priority(const struct fsm *f)
+{
+	return f->releasing != 0 ? 0 : own_priority(f);
 }
 
 /* A round as MASTER; the next one is an interval from now. */
 static void
 master_round(struct fsm *f, uint64_t now, struct fsm_actions *out)
 {
-	act_send(out, send_priority(f));
+	act_send(out, fsm_priority(f));
 	f->round_us = now;
 	f->deadline_us = now + f->cfg.interval_us;
 }
@@ -184,6 +194,7 @@ to_master(
 
 	f->released = false;
 	f->forced_end_us = 0;
+	f->cold = !f->warm;
 	f->announce_us = now + FSM_ANNOUNCE_US;
 	master_round(f, now, out);
 	a = set_role(f, now, ROLE_MASTER, why, out);
@@ -373,6 +384,7 @@ ev_start(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 		down_restart(f, now);
 		return;
 	}
+	f->warm = true;
 	master_round(f, now, out);
 	act(out, ACT_LEASE);
 }
@@ -471,8 +483,8 @@ backup_advert(struct fsm *f, uint64_t now, const struct fsm_event *ev)
 static bool
 beats_us(const struct fsm *f, const struct fsm_event *ev)
 {
-	if (ev->priority != f->cfg.priority)
-		return ev->priority > f->cfg.priority;
+	if (ev->priority != own_priority(f))
+		return ev->priority > own_priority(f);
 	return ntohl(ev->src.s_addr) > ntohl(ev->own.s_addr);
 }
 
@@ -518,7 +530,7 @@ master_advert(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	} else if (beats_us(f, ev)) {
 		yield(f, now, ev, WHY_HIGHER, out);
 	} else {
-		act_send_net(out, ev->net, f->cfg.priority);
+		act_send_net(out, ev->net, own_priority(f));
 		announce(f, now, out);
 	}
 }
@@ -564,19 +576,44 @@ ev_tx(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	(void)now;
 	if (f->role != ROLE_MASTER)
 		return;
-	act_send_net(out, ev->net, send_priority(f));
+	act_send_net(out, ev->net, fsm_priority(f));
 	act(out, ACT_LEASE);
+}
+
+/*
+ * Silence takes readiness away, but not the flows. A peer that is up and no
+ * master has none that this node lacks.
+ */
+static void
+warm_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
+{
+	if (f->role != ROLE_MASTER) {
+		if (f->ready)
+			f->warm = true;
+		else if (f->sync_up && f->peer_master)
+			f->warm = false;
+		return;
+	}
+	if (!f->sync_up || f->peer_master)
+		return;
+	f->warm = true;
+	if (!f->cold)
+		return;
+	f->cold = false;
+	if (f->releasing == 0) {
+		master_round(f, now, out);
+		act(out, ACT_LEASE);
+	}
 }
 
 static void
 ev_ready(struct fsm *f, uint64_t now, const struct fsm_event *ev,
     struct fsm_actions *out)
 {
-	(void)now;
-	(void)out;
 	f->ready = ev->ready.ready != 0;
 	f->sync_up = ev->ready.sync_up != 0;
 	f->peer_master = f->sync_up && ev->ready.peer_master != 0;
+	warm_check(f, now, out);
 }
 
 static void

@@ -35,7 +35,7 @@ show_group(const struct vrrp_group *g, uint32_t id, uint64_t now)
 {
 	const struct fsm *f = &g->fsm;
 	struct ctl_vrrp row = {.role = f->role,
-	    .priority = f->releasing != 0 ? 0 : f->cfg.priority,
+	    .priority = fsm_priority(f),
 	    .configured = f->cfg.priority,
 	    .ready = f->ready,
 	    .preempt = f->cfg.preempt,
@@ -130,6 +130,10 @@ warn_group(const struct vrrp_group *g, uint32_t id)
 		warning(id, "vrrp", "hactl show sync",
 		    "split suspected: a peer says by sync that it is MASTER "
 		    "too, but its advertisements do not arrive");
+	if (g->fsm.cold)
+		warning(id, "vrrp", "hactl show sync",
+		    "took over without any flow: yields to any other master "
+		    "until a peer answers on the sync link");
 }
 
 void

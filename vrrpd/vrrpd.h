@@ -66,6 +66,7 @@ const char *vrrp_strerror(enum vrrp_error);
 #define FSM_LATE_INTERVALS 3 /* a master later than this steps down */
 #define FSM_HANDOVER_US    2000000U /* between requests for a handover */
 #define FSM_FORCED_US      15000000U /* a failback wants this long */
+#define FSM_PRIO_COLD      1 /* of a master without flows */
 #define FSM_ANNOUNCE_US    1100000U /* between announcements on contention */
 #define FSM_SPLIT_US       1000000U /* and two intervals: then it is a split */
 
@@ -193,6 +194,8 @@ struct fsm {
 	uint64_t hold_end_us;
 
 	uint64_t announce_us; /* not again before */
+	bool warm; /* it held every flow since a master was last heard */
+	bool cold; /* MASTER that never did: yields to any other */
 	bool announce_due; /* one was put off until then */
 
 	/* two masters */
@@ -209,6 +212,8 @@ void fsm_step(struct fsm *, uint64_t now_us, const struct fsm_event *,
     struct fsm_actions *);
 /* When FSM_TIMER is due; FSM_NEVER. */
 uint64_t fsm_next(const struct fsm *);
+/* As it is advertised now. */
+uint8_t fsm_priority(const struct fsm *);
 uint64_t fsm_skew_us(uint8_t priority, uint32_t interval_us);
 uint64_t fsm_down_us(uint8_t priority, uint32_t interval_us);
 /* The down interval in force. */

@@ -201,6 +201,7 @@ backup(uint32_t interval_us)
 	links(0, true);
 	links(1, true);
 	assert_state(ROLE_BACKUP, WHY_STARTED);
+	f.warm = true;
 }
 
 static void
@@ -561,6 +562,53 @@ contention_announces_at_a_limit(void **state)
 		n += count(ACT_ANNOUNCE);
 	}
 	assert_in_range(n, 4, 5);
+}
+
+/* Up alone, without a flow: it yields to the master it did not hear. */
+static void
+cold_master_yields(void **state)
+{
+	(void)state;
+	backup(SEC);
+	f.warm = false;
+	now = fsm_next(&f);
+	event(FSM_TIMER);
+	assert_state(ROLE_MASTER, WHY_SILENCE);
+	assert_int_equal(find(ACT_SEND)->priority, FSM_PRIO_COLD);
+	now += 10 * MS;
+	advert_on(1, LOWER, high, SEC);
+	assert_state(ROLE_BACKUP, WHY_HIGHER);
+}
+
+static void
+cold_master_warms_up(void **state)
+{
+	(void)state;
+	backup(SEC);
+	f.warm = false;
+	now = fsm_next(&f);
+	event(FSM_TIMER);
+	ready(true, false, false); /* nobody answers */
+	assert_int_equal(fsm_priority(&f), FSM_PRIO_COLD);
+	ready(true, true, true); /* another master */
+	assert_int_equal(fsm_priority(&f), FSM_PRIO_COLD);
+	ready(true, true, false);
+	assert_int_equal(fsm_priority(&f), PRIO);
+	assert_int_equal(find(ACT_SEND)->priority, PRIO);
+}
+
+/* The master dies and sync with it: this node still has its flows. */
+static void
+silence_does_not_cool(void **state)
+{
+	(void)state;
+	backup(SEC);
+	f.warm = false;
+	ready(true, true, true);
+	ready(false, false, false);
+	assert_true(f.warm);
+	ready(false, true, true); /* back, and flows were lost meanwhile */
+	assert_false(f.warm);
 }
 
 /* One contention within the limit: the announcement comes when it ends. */
@@ -1564,6 +1612,9 @@ main(void)
 	    cmocka_unit_test(master_hears_lower),
 	    cmocka_unit_test(contention_announces_at_a_limit),
 	    cmocka_unit_test(contention_announces_late_rather_than_never),
+	    cmocka_unit_test(cold_master_yields),
+	    cmocka_unit_test(cold_master_warms_up),
+	    cmocka_unit_test(silence_does_not_cool),
 	    cmocka_unit_test(handover_is_asked),
 	    cmocka_unit_test(handover_succeeds),
 	    cmocka_unit_test(falls_back_without_sync),
