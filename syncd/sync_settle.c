@@ -101,14 +101,19 @@ spoke_since(const struct sync *s, const struct ct_rec *r, uint64_t begin_us)
 		near(r->timeout_s, TCP_RETRANS_S, ago_s));
 }
 
+/*
+ * Only what was injected, which its hold time tells, or what this node made
+ * itself while it was master, which a virtual address tells, is removed.
+ */
 static void
 sweep_record(struct sync *s, const struct ct_rec *r)
 {
 	uint32_t hold_s = ct_hold_timeout(s->dump.generation);
+	int step = ct_hold_step(r->timeout_s);
 	struct ct_rec rec;
 
-	if (ct_hold_step(r->timeout_s) ==
-		(int)(s->dump.generation % CT_HOLD_STEPS) ||
+	if (step == (int)(s->dump.generation % CT_HOLD_STEPS) ||
+	    (step < 0 && !filter_ours(&s->filter, r)) ||
 	    overlay_find(&s->overlay, r) != NULL)
 		return;
 	if (spoke_since(s, r, s->brx[s->dump.peer].started_us)) {
@@ -162,14 +167,13 @@ swept(struct sync *s, uint64_t now)
 	p->stats.bulk_records = b->count;
 	s->status_due = true;
 	p->hb_at = now;
-	if (b->conflicts > 0 && b->retries < BULK_RETRIES) {
-		/* what stood in the way may be gone now */
-		b->retry_at = now + (BULK_PAUSE_US << b->retries++);
-		b->synced = false;
-		return;
-	}
-	b->retries = 0;
 	b->synced = true;
+	if (b->conflicts + b->failed > 0)
+		bulk_incomplete(s, s->dump.peer, now);
+	else
+		b->retries = 0;
+	if (!b->synced)
+		return;
 	log_info("peer %s: holds its %u flows (generation %u), %u others "
 		 "removed",
 	    p->name, b->count, b->generation, s->dump.count);
