@@ -85,7 +85,7 @@ BINS := $(foreach p,$(PROGS),$(B)/$(DIR_$(p))/$(p))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: .FORCE all help deps users proof soak demo lab lab-down lab-tools man test unit \
+.PHONY: .FORCE all help deps users proof soak demo bench lab lab-down lab-tools man test unit \
 	unit-bins fuzz fuzz-all fuzz-bins check-format lint install clean
 
 all: $(BINS) ## build everything
@@ -290,6 +290,16 @@ demo: ## two gateways, real ssh, 300 flows: failover, crash, return (as root)
 	@$(MAKE) --no-print-directory deps users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.lab.demo
+
+bench: ## measure hagw beside keepalived and conntrackd (as root)
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) -m regress.bench
+
+bench-%: ## one row of it, such as bench-cpu
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) -m regress.bench $*
 
 lab: ## the demo's topology, left up to play in (as root)
 	@$(MAKE) --no-print-directory deps users

@@ -98,6 +98,9 @@ esac
 class RivalGateway(Host):
     """keepalived and conntrackd in a namespace."""
 
+    keepalived = KEEPALIVED
+    instance = INSTANCE
+    conntrackd = CONNTRACKD
     advert = 0.1
     disable_external_cache = False
 
@@ -117,22 +120,23 @@ class RivalGateway(Host):
         first = self.name.endswith("1")
         values = {"name": self.name, "dir": self.lab.dir,
                   "names": " ".join(self.vips)}
-        text = KEEPALIVED.format(**values)
+        text = self.keepalived.format(**values)
         for vrid, (ifname, vip) in enumerate(self.vips.items(), 10):
-            text += INSTANCE.format(ifname=ifname, vip=vip, vrid=vrid,
-                                    priority=200 if first else 100,
-                                    advert=self.advert)
+            text += self.instance.format(
+                ifname=ifname, vip=vip, vrid=vrid,
+                priority=200 if first else 100, advert=self.advert)
         keepalived = self._write(f"keepalived-{self.name}.conf", text)
         notify = self._write(f"notify-{self.name}", NOTIFY.format(**values))
         os.chmod(notify, 0o755)
         local = sorted(set(self.addresses()) | set(self.vips.values()))
-        conf = self._write(f"conntrackd-{self.name}.conf", CONNTRACKD.format(
+        text = self.conntrackd.format(
             own=f"172.25.0.{1 if first else 2}",
             peer=f"172.25.0.{2 if first else 1}", ifname="eth2",
             disable="On" if self.disable_external_cache else "Off",
             ignore="\n            ".join(f"IPv4_address {a}" for a in local
                                          if not a.startswith("127.")),
-            **values))
+            **values)
+        conf = self._write(f"conntrackd-{self.name}.conf", text)
         self.run(["nft", "flush ruleset"])
         inside, outside = self.vips
         self.run(["nft", "table ip nat { chain post { "

@@ -39,6 +39,7 @@ static struct {
 	uint64_t base; /* the same, when this window began */
 	uint64_t last_us; /* when the last echo came */
 	uint64_t gap_us;
+	uint64_t gap_end_us; /* when the longest one ended; 0: it goes on */
 	uint64_t errors;
 } st;
 
@@ -114,8 +115,10 @@ probe_receive(void)
 		if (seq == 0 || seq > st.seq)
 			continue;
 		now = tool_now_us();
-		if (st.last_us != 0 && now - st.last_us > st.gap_us)
+		if (st.last_us != 0 && now - st.last_us > st.gap_us) {
 			st.gap_us = now - st.last_us;
+			st.gap_end_us = now;
+		}
 		st.last_us = now;
 		st.received++;
 		if (seq > st.high)
@@ -139,10 +142,11 @@ probe_command(const char *line)
 	gap = open_gap > st.gap_us ? open_gap : st.gap_us;
 	printf("{\"sent\": %llu, \"received\": %llu, \"errors\": %llu, "
 	       "\"lost\": %llu, \"longest_gap_ms\": %.1f, "
-	       "\"silent_now_ms\": %.1f}\n",
+	       "\"silent_now_ms\": %.1f, \"gap_end_us\": %llu}\n",
 	    (unsigned long long)st.sent, (unsigned long long)st.received,
 	    (unsigned long long)st.errors, (unsigned long long)lost,
-	    (double)gap / 1000, (double)open_gap / 1000);
+	    (double)gap / 1000, (double)open_gap / 1000,
+	    (unsigned long long)st.gap_end_us);
 	if (line[0] == 'm') {
 		st.sent = st.received = st.errors = st.gap_us = 0;
 		st.base = st.high;

@@ -1,0 +1,1 @@
+"""hagw beside keepalived and conntrackd: the same work, the same machine."""

@@ -1,0 +1,83 @@
+"""CPU, memory and bytes of named processes and interfaces; statistics."""
+import os
+import pathlib
+
+TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
+
+
+def cpu_ns(pids):
+    """CPU time of processes: every thread, and children that ended.
+
+    The scheduler's own account in nanoseconds, of which utime + stime is a
+    split; that of ended children in clock ticks.
+    """
+    total = 0
+    for pid in pids:
+        proc = pathlib.Path(f"/proc/{pid}")
+        try:
+            for task in (proc / "task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+            stat = (proc / "stat").read_text().rpartition(")")[2].split()
+            total += (int(stat[13]) + int(stat[14])) * TICK_NS
+        except OSError:
+            pass
+    return total
+
+
+class Cpu:
+    """CPU time that sets of processes use from here on."""
+
+    def __init__(self, **sets):
+        self.sets = sets
+        self.start = {name: cpu_ns(pids) for name, pids in sets.items()}
+
+    def us(self):
+        return {name: (cpu_ns(pids) - self.start[name]) / 1000
+                for name, pids in self.sets.items()}
+
+
+def rss_mb(pids):
+    """Resident memory, shared pages counted for each process."""
+    kb = 0
+    for pid in pids:
+        try:
+            text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith("VmRSS:"):
+                kb += int(line.split()[1])
+    return kb / 1024
+
+
+def machine_busy():
+    """(busy, total) CPU time of the machine in ticks."""
+    fields = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()
+    ticks = [int(f) for f in fields[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+class Busy:
+    """Share of all cores in use since here, in percent."""
+
+    def __init__(self):
+        self.start = machine_busy()
+
+    def percent(self):
+        busy, total = machine_busy()
+        return 100 * (busy - self.start[0]) / max(total - self.start[1], 1)
+
+
+def tx_bytes(host, ifname):
+    """Bytes an interface of a host has sent, Ethernet headers included."""
+    out = host.run(["cat", "/proc/net/dev"]).stdout
+    for line in out.splitlines():
+        name, _, rest = line.partition(":")
+        if name.strip() == ifname:
+            return int(rest.split()[8])
+    return 0
+
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(int(len(values) * p / 100), len(values) - 1)]

@@ -1,0 +1,632 @@
+"""The rows of the table: what is measured, and how."""
+import array
+import dataclasses
+import pathlib
+import threading
+import time
+
+from ..lab.core import Lab, LabError, wait_for
+from ..lab.traffic import Probe, Talkers
+from .measure import Busy, Cpu, percentile, rss_mb, tx_bytes
+from .systems import VIP, Cache, Hagw, Inject
+
+ROWS = {}
+INTERVAL_US = {"1s": 1000000, "100ms": 100000, "10ms": 10000}
+SKEW = (256 - 100) / 256  # of an interval: the backup's priority is 100
+
+
+@dataclasses.dataclass
+class Goal:
+    """At most (or least) so much: absolutely, or times another system."""
+    limit: float
+    of: str = ""      # "": the value itself; else this system's median
+    least: bool = False
+    worst: bool = False  # of all repetitions, not the median
+
+
+@dataclasses.dataclass
+class Metric:
+    key: str
+    title: str
+    unit: str = ""
+    goals: list = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+    title: str
+    metrics: list
+    systems: list
+    function: object
+    repeat: int = 5
+    note: str = ""
+
+
+def row(name, title, metrics, systems=(Hagw, Inject), repeat=5):
+    def register(function):
+        ROWS[name] = Row(name, title, metrics, list(systems), function,
+                         repeat, (function.__doc__ or "").strip())
+        return function
+    return register
+
+
+class Context:
+    """Sizes of this run: all of them shrink with the scale."""
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def n(self, count, least=200):
+        return max(int(count * self.scale), min(count, least))
+
+    def s(self, seconds, least=1.0):
+        return max(seconds * self.scale, least)
+
+
+def checked(system, sample, wait=5, only=""):
+    """Every measurement ends with the comparison of both tables."""
+    difference = system.tables(wait, only)
+    sample["tables"] = difference or "equal"
+    for key, value in system.losses().items():
+        if value:
+            sample.setdefault("losses", {})[key] = value
+    return sample
+
+
+# A crash
+
+def one_crash(system, probe_us=1000, flows=0, others=0):
+    system.fill(others)
+    watch = system.standby.tool("advwatch", "eth0")
+    watch.read()
+    probe = Probe(system.pair.client1, system.pair.client2,
+                  system.pair.outside, "udp", probe_us)
+    talkers = None
+    if flows:
+        talkers = Talkers(system.pair.client1, system.pair.client2,
+                          system.pair.outside, flows)
+    time.sleep(2.2 if system.interval == "1s" else 1)
+    probe.mark()
+    if talkers:
+        talkers.mark()
+    system.crash()
+    heard = watch.ask("report")["last_us"]
+    interval = INTERVAL_US[system.interval]
+    time.sleep(interval * 4 / 1e6 + 0.5)
+    wait_for("the other gateway's service",
+             lambda: probe.report()["silent_now_ms"] < 100, 60, 0.05)
+    report = probe.report()
+    gap = report["longest_gap_ms"]
+    floor = (heard + interval * (3 + SKEW) - report["gap_end_us"]) / 1000
+    floor += gap
+    sample = {"gap": gap, "floor": floor, "over": gap / floor,
+              "late": gap - floor}
+    if talkers:
+        report = talkers.settle(15)
+        time.sleep(6)  # what is silent for 5 s is lost
+        report = talkers.report()
+        sample.update(lost=report["lost"], stall=report["median_gap_ms"],
+                      stall_max=report["longest_gap_ms"])
+    # the flows that never spoke: in the dead one's kernel they still are
+    return checked(system, sample, only=">20\\.")
+
+
+GAP_NOTE = """UDP probe each millisecond; every process stopped and killed,
+all cables down in one command. The floor is of this very crash: the last
+advertisement heard + 3 intervals + skew (0.61 interval) from the probe's
+last answer."""
+
+for text in ("1s", "100ms", "10ms"):
+    def gap_row(system_class, ctx, interval=text):
+        with system_class(interval) as system:
+            return one_crash(system)
+
+    gap_row.__doc__ = GAP_NOTE
+    row(f"gap-{text}", f"service gap at a crash, interval {text}",
+        [Metric("gap", "gap", "ms", [Goal(1.0, "inject")]),
+         Metric("floor", "floor of these crashes", "ms"),
+         Metric("over", "gap ÷ floor", "", [Goal(1.15)]),
+         Metric("late", "gap − floor", "ms", [Goal(1.0, "inject")])],
+        [Hagw, Inject], repeat=7)(gap_row)
+
+for count, text in ((0, "0"), (200000, "200k"), (1000000, "1m")):
+    def lost_row(system_class, ctx, others=count):
+        """300 TCP flows on which the server talks every 20 ms, the active
+        gateway crashes at an interval of 100 ms; lost: no byte for 5 s, or
+        reset, or wrong."""
+        with system_class("100ms") as system:
+            return one_crash(system, flows=300, others=ctx.n(others, 0))
+
+    row(f"lost-{text}", f"crash with {count:,} other flows",
+        [Metric("lost", "of 300 talking flows lost", "",
+                [Goal(0, worst=True)]),
+         Metric("stall", "TCP stall, median flow", "ms"),
+         Metric("stall_max", "TCP stall, longest", "ms"),
+         Metric("gap", "service gap", "ms")],
+        [Hagw, Inject, Cache], repeat=5 if count < 1000000 else 3)(lost_row)
+
+
+@row("planned", "planned failover, 10,000 probes/s, 1,000,000 other flows",
+     [Metric("lost", "probes lost in 20 failovers", "",
+             [Goal(0, worst=True)]),
+      Metric("gap", "longest gap", "ms")], [Hagw, Inject], repeat=1)
+def planned(system_class, ctx):
+    """hagw: hactl failover, 20 times to and fro in one repetition;
+    keepalived: SIGTERM to it, as an administrator would, once."""
+    times = 20 if system_class is Hagw else 1
+    lost, gaps = 0, []
+    with system_class("100ms") as system:
+        system.fill(ctx.n(1000000))
+        pair = system.pair
+        probe = Probe(pair.client1, pair.client2, pair.outside, "udp", 100)
+        master = system.active
+        for _ in range(times):
+            pair.wait_ready(pair.other(master), 60)
+            time.sleep(0.5)
+            probe.mark()
+            master.hactl("failover", timeout=30)
+            master = pair.other(master)
+            wait_for("the other is master", master.is_master, 20)
+            time.sleep(1.5)
+            report = probe.mark()
+            lost += report["lost"]
+            gaps.append(report["longest_gap_ms"])
+        return checked(system, {"lost": lost, "gap": max(gaps),
+                                "times": times}, only=">20\\.")
+
+
+# Replication
+
+def flow_cost(system, count, rate, op):
+    cpu = Cpu(tx=system.active.pids_of("sync"),
+              rx=system.standby.pids_of("sync"))
+    busy = Busy()
+    out = tx_bytes(system.active, "eth2")
+    back = tx_bytes(system.standby, "eth2")
+    report = system.load(count, rate=rate, op=op)
+    if op == "update":
+        time.sleep(2)
+    else:
+        system.settle(0 if op == "delete" else count)
+        time.sleep(0.5)
+    used = cpu.us()
+    return {"tx": used["tx"] / count, "rx": used["rx"] / count,
+            "maker": report["cpu_us"] / count, "busy": busy.percent(),
+            "wire": (tx_bytes(system.active, "eth2") - out) / count,
+            "back": (tx_bytes(system.standby, "eth2") - back) / count}
+
+
+@row("cpu", "replicated flows at 20,000/s, 200,000 of them",
+     [Metric("new_tx", "CPU per new flow, sender", "µs",
+             [Goal(0.5, "inject")]),
+      Metric("new_rx", "CPU per new flow, receiver with parent", "µs",
+             [Goal(0.6, "inject")]),
+      Metric("upd_tx", "CPU per update, sender", "µs",
+             [Goal(0.5, "inject")]),
+      Metric("upd_rx", "CPU per update, receiver", "µs",
+             [Goal(0.5, "inject")]),
+      Metric("del_tx", "CPU per destroy, sender", "µs",
+             [Goal(0.5, "inject")]),
+      Metric("del_rx", "CPU per destroy, receiver", "µs",
+             [Goal(0.5, "inject")]),
+      Metric("wire", "wire bytes per new flow", "B",
+             [Goal(0.6, "inject")]),
+      Metric("back", "bytes back per new flow", "B"),
+      Metric("maker", "CPU per new flow of the program that makes them "
+             "(kernel's event delivery in it)", "µs")],
+     [Hagw, Inject, Cache])
+def cpu_row(system_class, ctx):
+    """ctload makes flows in the active's kernel; CPU is that of all of
+    hagw's processes on a node, or of conntrackd alone. conntrackd's cache
+    does not put them into the kernel."""
+    count = ctx.n(200000, 2000)
+    with system_class() as system:
+        system.quiet()
+        sample, differences = {}, []
+        for op, key in (("create", "new"), ("update", "upd"),
+                        ("delete", "del")):
+            cost = flow_cost(system, count, 20000, op)
+            sample[f"{key}_tx"] = cost["tx"]
+            sample[f"{key}_rx"] = cost["rx"]
+            if op == "create":
+                sample.update(wire=cost["wire"], back=cost["back"],
+                              maker=cost["maker"])
+            # a cache has to be committed to be compared: at the end only
+            if system_class is not Cache or op == "delete":
+                differences.append(system.tables())
+        checked(system, sample)
+        for op, difference in zip(("create", "update"), differences):
+            if difference:
+                sample["tables"] = f"after {op}: {difference}"
+        return sample
+
+
+SOURCES = 8
+
+
+@row("short", "whole short TCP connections through the gateway, 4,000/s",
+     [Metric("tx", "CPU per connection, sender", "µs",
+             [Goal(0.1, "inject")]),
+      Metric("rx", "CPU per connection, receiver with parent", "µs",
+             [Goal(0.2, "inject")]),
+      Metric("wire", "wire bytes per connection", "B"),
+      Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
+      Metric("busy", "both cores busy", "%")],
+     [Hagw, Inject, Cache])
+def short(system_class, ctx):
+    """Connect, 64 bytes, 512 bytes back, close; 40,000 of them. The time
+    a closed connection is kept (tcp_timeout_time_wait) is 2 s on every
+    gateway so that its end counts too; a dump twice a second has the
+    kernel collect what expired."""
+    count = ctx.n(40000, 2000)
+    with system_class() as system:
+        system.quiet()
+        pair = system.pair
+        for gw in pair.gateways:
+            gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 2)
+        for i in range(SOURCES):
+            pair.client1.ip("addr", "add", f"172.23.1.{i + 1}/16", "dev",
+                            "eth0")
+        server = pair.client2.tool("shortconn", "server", pair.outside,
+                                   "8000", "4")
+        server.read()
+        cpu = Cpu(tx=system.active.pids_of("sync"),
+                  rx=system.standby.pids_of("sync"))
+        busy = Busy()
+        out = tx_bytes(system.active, "eth2")
+        client = pair.client1.tool("shortconn", "client", pair.outside,
+                                   "8000", "4", "4000", str(count),
+                                   "172.23.1.1", str(SOURCES))
+        end = time.monotonic() + count / 4000 + 3
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            system.active.run(["sh", "-c",
+                               "conntrack -L >/dev/null 2>&1; :"])
+        report = client.read(30)
+        share = busy.percent()
+        for _ in range(20):
+            if system.active.flows() < 50:
+                break
+            system.active.run(["sh", "-c",
+                               "conntrack -L >/dev/null 2>&1; :"])
+            time.sleep(0.5)
+        time.sleep(1)
+        used = cpu.us()
+        sample = {"tx": used["tx"] / count, "rx": used["rx"] / count,
+                  "wire": (tx_bytes(system.active, "eth2") - out) / count,
+                  "bad": report["bad"] + report["silent"], "busy": share,
+                  "seconds": report["seconds"]}
+        return checked(system, sample)
+
+
+LADDER = (20000, 40000, 60000, 80000, 100000, 120000, 150000, 180000, 220000)
+
+
+@row("rate", "sustained new flows per second, nothing lost, equal tables",
+     [Metric("rate", "highest rate held", "/s",
+             [Goal(120000, least=True), Goal(1.5, "inject", least=True)]),
+      Metric("busy", "both cores busy at it", "%"),
+      Metric("flat_out", "made and replicated per second, flat out", "/s",
+             [Goal(1.5, "inject", least=True)])],
+     [Hagw, Inject], repeat=5)
+def rate_row(system_class, ctx):
+    """Rates of a ladder for 2 s each, a new lab for each: a step is held
+    when the maker kept its rate (95 %), the standby had everything 0.5 s
+    after the last flow, nothing was counted as lost, and the tables are
+    equal. Then 300,000 flows as fast as they can be made: until the
+    standby has all."""
+    best, busy_at, steps = 0, 0.0, {}
+    for rate in LADDER:
+        count = ctx.n(rate * 2, 5000)
+        with system_class() as system:
+            busy = Busy()
+            report = system.load(count, rate=rate, batch=64)
+            share = busy.percent()
+            try:
+                took = system.settle(count, 20)
+            except LabError:
+                took = 99.0
+            held = (report["per_second"] > rate * 0.95 and took < 0.5 and
+                    not any(system.losses().values()))
+            equal = system.tables() if held else "not looked at"
+            steps[rate] = [report["per_second"], took, equal or "equal"]
+            if not held or equal:
+                break
+            best, busy_at = rate, share
+    with system_class() as system:
+        count = ctx.n(300000, 5000)
+        start = time.monotonic()
+        system.load(count)
+        try:
+            system.settle(count, 60)
+            flat = count / (time.monotonic() - start)
+        except LabError:
+            flat = 0
+        return checked(system, {"rate": best, "busy": busy_at,
+                                "flat_out": flat, "steps": steps}, 10)
+
+
+# Latency
+
+def times_of(path):
+    values = array.array("Q")
+    values.frombytes(pathlib.Path(path).read_bytes())
+    return values
+
+
+def latency(system, count, rate, first=0):
+    """(p50, p99, greatest) in ms from made to there, and how many missed."""
+    made, there = system.lab.dir / "made", system.lab.dir / "there"
+    watch = system.standby.tool("ctwatch", "-d", "20.0.0.0", "-n",
+                                str(first + count))
+    watch.read()
+    system.load(count, rate=rate, first=first, times=made,
+                batch=max(rate // 1000, 1))
+    end = time.monotonic() + 10
+    while watch.ask("report")["seen"] < count and time.monotonic() < end:
+        time.sleep(0.1)
+    watch.ask(f"save {there}", 30)
+    watch.stop()
+    seen = times_of(there)[first:]
+    waits = [(b - a) / 1000 for a, b in zip(times_of(made), seen) if b]
+    return (percentile(waits, 50), percentile(waits, 99), max(waits),
+            count - len(waits))
+
+
+@row("latency", "made at the active → usable in the standby's kernel",
+     [Metric("p50_1k", "p50 at 1,000/s", "ms",
+             [Goal(2), Goal(1, "inject")]),
+      Metric("p99_1k", "p99 at 1,000/s", "ms",
+             [Goal(10), Goal(1, "inject")]),
+      Metric("p50_20k", "p50 at 20,000/s", "ms",
+             [Goal(2), Goal(1, "inject")]),
+      Metric("p99_20k", "p99 at 20,000/s", "ms",
+             [Goal(10), Goal(1, "inject")]),
+      Metric("max_20k", "longest at 20,000/s", "ms"),
+      Metric("missed", "never seen", "", [Goal(0, worst=True)])],
+     [Hagw, Inject])
+def latency_row(system_class, ctx):
+    """From just before the system call that makes a flow (a batch each ms)
+    to its event on the standby, seen by a listener of real-time
+    priority."""
+    with system_class() as system:
+        slow = latency(system, ctx.n(5000, 500), 1000)
+        fast = latency(system, ctx.n(100000, 2000), 20000,
+                       first=ctx.n(5000, 500))
+        return checked(system, {
+            "p50_1k": slow[0], "p99_1k": slow[1], "p50_20k": fast[0],
+            "p99_20k": fast[1], "max_20k": fast[2],
+            "missed": slow[3] + fast[3]})
+
+
+# Bulk, start, memory, idle
+
+class Arrival(threading.Thread):
+    """When did the standby have that many flows?"""
+
+    def __init__(self, system, count):
+        super().__init__(daemon=True)
+        self.system, self.count = system, count
+        self.begin = time.monotonic()
+        self.first = self.all = None
+        self.start()
+
+    def run(self):
+        while self.all is None and time.monotonic() < self.begin + 300:
+            held = self.system.standby.flows()
+            now = time.monotonic() - self.begin
+            if held > 1000 and self.first is None:
+                self.first = now
+            if held >= self.count:
+                self.all = now
+            time.sleep(0.1)
+
+
+@row("bulk", "bulk of 1,000,000 flows into an empty standby",
+     [Metric("seconds", "from the start of its daemon to all flows there",
+             "s", [Goal(10)]),
+      Metric("first", "of it until the first thousand", "s"),
+      Metric("p50", "live lag meanwhile, p50", "ms"),
+      Metric("p99", "live lag meanwhile, p99", "ms", [Goal(20)])],
+     [Hagw, Inject], repeat=3)
+def bulk(system_class, ctx):
+    """The standby's daemons are stopped and its table is flushed; then they
+    are started (conntrackd: and conntrackd -n, which asks for the table).
+    1,000 new flows a second from the first thousand on; their lag."""
+    count = ctx.n(1000000, 5000)
+    with system_class() as system:
+        system.fill(count)
+        standby = system.standby
+        if system_class is Hagw:
+            standby.stop_hagwd()
+        else:
+            for daemon in standby.daemons:
+                daemon.stop()
+        standby.run(["conntrack", "-F"], check=False)
+        arrival = Arrival(system, count)
+        standby.start_hagwd(wait=True)
+        if system_class is not Hagw:
+            time.sleep(2)  # past its own purge
+            standby.ctl("-n")
+        wait_for("the first flows", lambda: arrival.first, 120, 0.02)
+        lag = latency(system, ctx.n(3000, 500), 1000, first=count)
+        wait_for("all flows", lambda: arrival.all, 300)
+        return checked(system, {"seconds": arrival.all,
+                                "first": arrival.first, "p50": lag[0],
+                                "p99": lag[1], "missed": lag[3]}, 20)
+
+
+@row("memory", "resident memory of all processes",
+     [Metric("active_0", "active, no flows", "MB", [Goal(40)]),
+      Metric("standby_0", "standby, no flows", "MB", [Goal(40)]),
+      Metric("active_1m", "active, 1,000,000 flows", "MB", [Goal(40)]),
+      Metric("standby_1m", "standby, 1,000,000 flows", "MB", [Goal(40)])],
+     [Hagw, Inject, Cache], repeat=3)
+def memory(system_class, ctx):
+    """The sum of VmRSS, shared pages counted in each process."""
+    with system_class() as system:
+        sides = {"active": system.active, "standby": system.standby}
+        sample = {f"{side}_0": rss_mb(gw.pids_of("all"))
+                  for side, gw in sides.items()}
+        system.fill(ctx.n(1000000, 5000))
+        time.sleep(2)
+        for side, gw in sides.items():
+            sample[f"{side}_1m"] = rss_mb(gw.pids_of("all"))
+        return checked(system, sample)
+
+
+@row("start", "start of hagwd",
+     [Metric("ready", "to hactl's answer, all children up", "s",
+             [Goal(0.3)]),
+      Metric("bulk", "to READY with a bulk of 200,000 flows", "s",
+             [Goal(3)])], [Hagw])
+def start_row(_system_class, ctx):
+    """The standby is stopped, its table flushed, and started again."""
+    with Hagw() as system:
+        count = ctx.n(200000, 2000)
+        system.load(count, rate=50000)
+        system.settle(count)
+        standby = system.standby
+        standby.stop_hagwd()
+        standby.run(["conntrack", "-F"], check=False)
+        start = time.monotonic()
+        standby.start_hagwd(wait=False)
+        wait_for("answers", standby.answers, 10, 0.002)
+        ready = time.monotonic() - start
+        wait_for("ready", standby.is_ready, 60, 0.005)
+        return checked(system, {"ready": ready,
+                                "bulk": time.monotonic() - start})
+
+
+@row("idle", "idle CPU of all processes at an interval of 100 ms",
+     [Metric("active_0", "active, no flows", "%", [Goal(0.3)]),
+      Metric("standby_0", "standby, no flows", "%", [Goal(0.3)]),
+      Metric("active_1m", "active, 1,000,000 idle flows", "%",
+             [Goal(0.3)]),
+      Metric("standby_1m", "standby, 1,000,000 idle flows", "%",
+             [Goal(0.3)])], [Hagw, Inject], repeat=3)
+def idle(system_class, ctx):
+    """Percent of one core over 20 s, 10 s after the last change."""
+    with system_class("100ms") as system:
+        sides = {"active": system.active, "standby": system.standby}
+        sample = {}
+        for count, key in ((0, "0"), (ctx.n(1000000, 5000), "1m")):
+            if count:
+                system.fill(count)
+            time.sleep(ctx.s(15))
+            window = ctx.s(20)
+            cpu = Cpu(**{side: gw.pids_of("all")
+                         for side, gw in sides.items()})
+            time.sleep(window)
+            for side, us in cpu.us().items():
+                sample[f"{side}_{key}"] = us / window / 10000
+        return checked(system, sample)
+
+
+# Forwards
+
+def forward_site(text, count, shift=0):
+    lines = ["  forward:"]
+    for i in range(count):
+        port = 10000 + i
+        to = 10000 + (i + shift if i == count // 2 else i)
+        lines.append(f"    - {{ name: f{i}, on: net2, port: tcp/{port}, "
+                     f"to: \"172.23.0.20:{to}\" }}")
+    return text + "\n".join(lines) + "\n"
+
+
+@row("forwards", "10,000 port forwards",
+     [Metric("load", "reload from none to 10,000, hactl to done", "s",
+             [Goal(0.15)]),
+      Metric("one", "reload with one of them changed, hactl to done", "s"),
+      Metric("nat_load", "of it natd's batch in the kernel: from none",
+             "s"),
+      Metric("nat_one", "of it natd's batch in the kernel: one changed",
+             "s", [Goal(0.01)]),
+      Metric("nft", "nft -f of the same table as a map", "s"),
+      Metric("iptables", "iptables-restore of 10,000 DNAT rules", "s")],
+     [Hagw])
+def forwards(_system_class, ctx):
+    """hactl reload from the command to its answer. The rival's figures:
+    nft and iptables-nft loading all of it, which they do for one changed
+    rule too."""
+    count = ctx.n(10000)
+    with Hagw() as system:
+        gw, site = system.active, pathlib.Path(system.active.site)
+        plain = site.read_text()
+        sample = {}
+        for key, text in (("load", forward_site(plain, count)),
+                          ("one", forward_site(plain, count, 1))):
+            site.write_text(text)
+            start = time.monotonic()
+            gw.hactl("reload", timeout=30)
+            sample[key] = time.monotonic() - start
+            time.sleep(1)
+            sample["rules"] = len(gw.run(["nft", "list", "table", "inet",
+                                          "hagw"]).stdout.splitlines())
+        sample.update(tables_load(system, count))
+        return sample
+
+
+def tables_load(system, count):
+    """What nft and iptables-nft take for the same."""
+    host, path = system.pair.client1, system.lab.dir / "load"
+    elements = ", ".join(f"{10000 + i} : 172.23.0.20 . {10000 + i}"
+                         for i in range(count))
+    path.write_text("table ip bench {\n map m { type inet_service : "
+                    "ipv4_addr . inet_service; elements = { " + elements +
+                    " }\n }\n chain c { type nat hook prerouting priority "
+                    "-100; dnat to tcp dport map @m\n }\n}\n")
+    out = {}
+    start = time.monotonic()
+    host.run(["nft", "-f", path], timeout=60)
+    out["nft"] = time.monotonic() - start
+    path.write_text("*nat\n" + "".join(
+        f"-A PREROUTING -p tcp --dport {10000 + i} -j DNAT "
+        f"--to-destination 172.23.0.20:{10000 + i}\n"
+        for i in range(count)) + "COMMIT\n")
+    start = time.monotonic()
+    done = host.run(["sh", "-c", f"iptables-nft-restore <{path}"],
+                    check=False, timeout=60)
+    if done.returncode == 0:
+        out["iptables"] = time.monotonic() - start
+    return out
+
+
+# Floors
+
+@row("floor", "the kernel's own floors on this machine",
+     [Metric("create", "creates per second, nobody listening", "/s"),
+      Metric("create_us", "CPU per created flow (maker)", "µs"),
+      Metric("listened_us", "the same with a listener", "µs"),
+      Metric("event_us", "CPU per event received, recvmmsg after 1 ms",
+             "µs"),
+      Metric("single_us", "CPU per event received, woken for each burst",
+             "µs")], [Hagw])
+def floor(_system_class, ctx):
+    """An empty host, ctload alone; then with ctwatch as only listener."""
+    with Lab() as lab:
+        host, count = lab.host("floor"), ctx.n(200000, 5000)
+
+        def load(rate=0):
+            return host.ctload("-n", str(count), "-r", str(rate), "-s",
+                               "10.0.0.0", "-d", "20.0.0.0", "-t", VIP)
+
+        alone = load()
+        sample = {"create": alone["per_second"],
+                  "create_us": alone["cpu_us"] / count}
+        for pause, key in ((1000, "event_us"), (0, "single_us")):
+            host.run(["conntrack", "-F"], check=False)
+            watch = host.tool("ctwatch", "-p", str(pause))
+            watch.read()
+            before = watch.ask("report")
+            made = load(20000)
+            time.sleep(0.5)
+            after = watch.ask("report")
+            watch.stop()
+            sample[key] = ((after["cpu_us"] - before["cpu_us"]) /
+                           max(after["events"] - before["events"], 1))
+            sample["listened_us"] = made["cpu_us"] / count
+        return sample
+
