@@ -86,7 +86,8 @@ BINS := $(foreach p,$(PROGS),$(B)/$(DIR_$(p))/$(p))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: .FORCE all help deps users proof soak demo bench lab lab-down lab-tools man test unit \
-	unit-bins fuzz fuzz-all fuzz-bins check-format lint install clean
+	unit-bins fuzz fuzz-all fuzz-bins fuzz-corpus \
+	check-format lint install clean
 
 all: $(BINS) ## build everything
 
@@ -146,7 +147,6 @@ unit-bins: $(UNIT_BIN)
 # Only what a target uses is built; regress/fuzz/FUZZ.md tells the rest.
 FUZZ_NAMES := $(patsubst regress/fuzz/fuzz_%.c,%,\
 	$(wildcard regress/fuzz/fuzz_*.c))
-FUZZ_OUT := build/fuzz
 FUZZ_CONF := $(filter-out common/conf_key.c common/conf_imsg.c,\
 	$(wildcard common/conf*.c)) common/schema.c common/yaml_read.c \
 	common/fmt.c common/addr.c common/hagw.c common/log.c \
@@ -166,11 +166,11 @@ USES_sync_record := $(FUZZ_CONF) $(FUZZ_SYNC) parentd/authz.c
 USES_sync_dgram := $(FUZZ_CONF) $(FUZZ_SYNC)
 USES_sync_engine := $(USES_sync_record)
 USES_imsg_parent := $(FUZZ_CONF) $(FUZZ_IMSG) $(FUZZ_AUTHZ) \
-	parentd/control.c parentd/handover.c parentd/history.c parentd/peers.c
+	parentd/budget.c parentd/control.c parentd/handover.c \
+	parentd/health.c parentd/history.c parentd/peers.c
 USES_imsg_child := $(FUZZ_CONF) $(FUZZ_IMSG)
 USES_nat_batch := $(FUZZ_CONF) $(FUZZ_AUTHZ) regress/fuzz/nlmutate.c
-USES_ctl_request := $(FUZZ_CONF) $(FUZZ_IMSG) ctl/ctld_client.c \
-	ctl/ctld_relay.c
+USES_ctl_request := $(FUZZ_CONF) $(FUZZ_IMSG) ctl/ctld_relay.c
 USES_ct_event := $(FUZZ_CONF) syncd/sync_record.c syncd/sync_wire.c \
 	regress/fuzz/nlmutate.c
 USES_nft_dump := $(FUZZ_CONF) $(FUZZ_NATD) regress/fuzz/nlmutate.c \
@@ -202,21 +202,29 @@ build/fuzz/make_seeds: $(patsubst %.c,build/fuzz/obj/%.o, \
 
 FUZZ_JOBS ?= 2
 TIME ?= 60
+fuzz_make = $(MAKE) --no-print-directory -j$(FUZZ_JOBS) FUZZ=1
 
-fuzz-bins: ## the fuzz targets (clang)
-	@$(MAKE) --no-print-directory -j$(FUZZ_JOBS) FUZZ=1 \
-	    $(foreach n,$(FUZZ_NAMES),$(FUZZ_OUT)/fuzz_$(n))
+fuzz-bins:
+	@$(fuzz_make) $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
 
-fuzz: ## run one fuzz target: T=name, TIME=seconds
+fuzz: ## run a fuzz target (clang): T=name, TIME=seconds
 	@test -f regress/fuzz/fuzz_$(T).c || \
 	    { echo "fuzz: T is one of: $(FUZZ_NAMES)" >&2; exit 2; }
-	@$(MAKE) --no-print-directory -j$(FUZZ_JOBS) FUZZ=1 \
-	    $(FUZZ_OUT)/fuzz_$(T)
+	@$(fuzz_make) build/fuzz/fuzz_$(T)
 	sh regress/fuzz/run.sh $(TIME) $(T)
 
-fuzz-all: ## run all of them, TIME=seconds each, two at a time
-	@$(MAKE) --no-print-directory fuzz-bins
+fuzz-all: fuzz-bins ## run each of them, TIME=seconds each
 	sh regress/fuzz/run.sh $(TIME) $(FUZZ_NAMES)
+
+# The corpus anew, as small as it can be (as root: a kernel is asked).
+fuzz-corpus: fuzz-bins
+	@$(fuzz_make) build/fuzz/make_seeds
+	ASAN_OPTIONS=detect_leaks=0 build/fuzz/make_seeds build/fuzz/seeds
+	mkdir -p build/fuzz/seeds/site
+	for d in good bad; do for f in regress/config/$$d/*.yaml; do \
+	    cp $$f build/fuzz/seeds/site/$$d-$${f##*/}; done; done
+	cp etc/site-*.yaml build/fuzz/seeds/site
+	sh regress/fuzz/run.sh merge $(FUZZ_NAMES)
 
 # Programs of the lab: flows, load, dumps; they share nothing with hagw.
 LAB_DIR := regress/lab/tools
@@ -290,6 +298,16 @@ demo: ## two gateways, real ssh, 300 flows: failover, crash, return (as root)
 	@$(MAKE) --no-print-directory deps users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.lab.demo
+
+bench: ## measure hagw beside keepalived and conntrackd (as root)
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) -m regress.bench
+
+bench-%: ## one row of it, such as bench-cpu
+	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory all lab-tools
+	$(PYTHON) -m regress.bench $*
 
 bench: ## measure hagw beside keepalived and conntrackd (as root)
 	@$(MAKE) --no-print-directory deps users
