@@ -197,6 +197,7 @@ void peers_update(const struct imsg_ct_status *);
 /* The peer that could take over best; NULL: none is up. */
 const struct peer *peers_best(void);
 const char *peers_name(const struct peer *);
+bool peers_ready(uint32_t node);
 void peers_tell_vrrpd(void);
 /* Could another node take over, as far as is known? */
 bool peers_can_take_over(void);

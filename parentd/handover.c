@@ -14,6 +14,7 @@
 
 #define BARRIER_TIMEOUT_US  2000000
 #define HOLD_EXTRA_US       1000000 /* beyond the peer's down time */
+#define STOP_HOLD_US        12000000 /* less than init waits for a stop */
 #define FAILBACK_TIMEOUT_US 15000000
 
 enum step { STEP_IDLE, STEP_BARRIER, STEP_RELEASE, STEP_AWAIT_MASTER };
@@ -65,11 +66,14 @@ finish(int code, const char *text)
 static uint64_t
 hold_us(void)
 {
-	const struct peer *p = peers_best();
+	uint64_t us =
+	    4 * (uint64_t)hagwd.conf->h.ha.advertise_us + HOLD_EXTRA_US;
 
-	if (h.kind == RELEASE_SHUTDOWN && p == NULL)
+	if (h.kind != RELEASE_SHUTDOWN)
+		return us;
+	if (peers_best() == NULL)
 		return 0; /* nobody to wait for */
-	return 4 * (uint64_t)hagwd.conf->h.ha.advertise_us + HOLD_EXTRA_US;
+	return us < STOP_HOLD_US ? us : STOP_HOLD_US;
 }
 
 static void
@@ -298,7 +302,6 @@ void
 handover_asked(const struct imsg_ct_handover *msg)
 {
 	const struct conf_head *c = &hagwd.conf->h;
-	const struct peer *p = peers_best();
 	const char *name = c->nodes[msg->node].name;
 
 	if (h.step != STEP_IDLE || hagwd.role != ROLE_MASTER || hagwd.stopping)
@@ -308,7 +311,7 @@ handover_asked(const struct imsg_ct_handover *msg)
 		    "handover: %s asks, but its priority is not higher", name);
 		return;
 	}
-	if (p == NULL || p != &hagwd.peers[msg->node] || !p->st.ready) {
+	if (!peers_ready(msg->node)) {
 		log_info("handover: %s asks, but is not ready", name);
 		return;
 	}

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "addr.h"
 #include "clock.h"
 #include "daemon.h"
 #include "log.h"
@@ -257,12 +258,31 @@ nets_link(const char *ifname)
 			net_changed(n);
 }
 
+/* Without this node's own address there is nothing to send from. */
+static void
+own_address_lost(int ifindex, struct in_addr addr)
+{
+	char text[ADDR_STRLEN];
+
+	for (int n = 0; n < hagwd.conf->h.nnets; n++) {
+		if (conf_addr(hagwd.conf, n).s_addr != addr.s_addr ||
+		    net_ifindex[n] != ifindex || !hagwd.has_sockets[n])
+			continue;
+		log_warnx("%s: this node's address %s was removed from %s",
+		    hagwd.conf->h.nets[n].name, addr_str4(text, addr),
+		    conf_ifname(hagwd.conf, n));
+		hagwd.has_sockets[n] = false;
+		net_send_link(n);
+	}
+}
+
 /* This node's own address came back: sockets may be possible again. */
 void
 nets_addr(int ifindex, struct in_addr addr, bool deleted)
 {
 	if (deleted) {
 		takeover_address_lost(ifindex, addr);
+		own_address_lost(ifindex, addr);
 		return;
 	}
 	for (int n = 0; n < hagwd.conf->h.nnets; n++)

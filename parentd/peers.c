@@ -24,6 +24,12 @@ peers_name(const struct peer *p)
 	return hagwd.conf->h.nodes[p - hagwd.peers].name;
 }
 
+bool
+peers_ready(uint32_t node)
+{
+	return peer_fresh(&hagwd.peers[node]) && hagwd.peers[node].st.ready;
+}
+
 const struct peer *
 peers_best(void)
 {

@@ -194,6 +194,10 @@ reload_commit(void)
 	memcpy(hagwd.key, reload.key, sizeof(hagwd.key));
 	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++)
 		child_send((enum proc_id)id, IMSG_RECONF_DONE, 0, NULL, 0);
+	/* what is known of the others stands by their number */
+	if (memcmp(old->h.nodes, hagwd.conf->h.nodes, sizeof(old->h.nodes)) !=
+	    0)
+		peers_reset();
 	nets_to_vrrpd(old);
 	nets_to_syncd(old);
 	takeover_reconf(old);

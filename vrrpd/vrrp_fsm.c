@@ -493,8 +493,12 @@ static struct fsm_action *
 yield(struct fsm *f, uint64_t now, const struct fsm_event *ev, enum fsm_why why,
     struct fsm_actions *out)
 {
-	struct fsm_action *a = to_backup(f, now, why, out);
+	struct fsm_action *a;
 
+	/* so that the winner knows of the contention, and announces itself */
+	if (why == WHY_HIGHER)
+		act_send(out, 0);
+	a = to_backup(f, now, why, out);
 	a->src = ev->src;
 	a->priority = ev->priority;
 	backup_advert(f, now, ev);

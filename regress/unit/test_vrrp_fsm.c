@@ -508,7 +508,8 @@ master_hears_higher(void **state)
 	now += 300 * MS;
 	advert_on(1, HIGHER, low, 2 * SEC);
 	assert_state(ROLE_BACKUP, WHY_HIGHER);
-	assert_int_equal(acts.n, 1);
+	assert_int_equal(acts.n, 2);
+	assert_int_equal(find(ACT_SEND)->priority, 0);
 	assert_int_equal(find(ACT_STATE)->priority, HIGHER);
 	assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, 2 * SEC));
 }
