@@ -363,7 +363,7 @@ install: all man ## into DESTDIR, under PREFIX (/usr/local)
 	    $(LIBEXECDIR)
 	install -m 0644 $(B)/hagw-site.5 $(MANDIR)/man5
 	install -m 0644 etc/hagwd.8 etc/hactl.8 $(MANDIR)/man8
-	install -m 0644 README.md LICENSE syncd/PROTOCOL.md $(DOCDIR)
+	install -m 0644 README.md SECURITY.md LICENSE syncd/PROTOCOL.md $(DOCDIR)
 	install -m 0644 etc/site-*.yaml etc/networkd-hagw.conf \
 	    etc/NetworkManager-hagw.conf $(DOCDIR)/examples
 	sed 's|@PREFIX@|$(PREFIX)|g' etc/hagw.init >$(CONFDIR)/init.d/hagw

@@ -7,7 +7,7 @@ packages="build-essential pkg-config git
 libevent-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libbsd-dev
 libyaml-dev libseccomp-dev libsodium-dev libjansson-dev libcmocka-dev
 python3 python3-pytest python3-scapy
-nftables iproute2 iputils-ping procps tcpdump conntrack
+nftables iproute2 iputils-ping procps strace tcpdump conntrack
 openssh-server openssh-client keepalived conntrackd
 clang clang-format cppcheck mandoc systemd"
 

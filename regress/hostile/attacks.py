@@ -81,7 +81,7 @@ def vrrpd():
         ("lease-flood", flood("VRRP_LEASE", 2000), "far more often"),
         ("announce-flood", flood("VRRP_ANNOUNCE", 1000), "far more often"),
         ("handover-flood", flood("VRRP_HANDOVER", 1000), "far more often"),
-        ("stray-rows", msg("CTL_VRRP_NET", b"\x1b" * 512, 77), None),
+        ("stray-rows", msg("CTL_END", b"\x1b" * 260, 77), None),
     ] + framing()[3:])
 
 
@@ -164,7 +164,7 @@ def syncd_master():
         ("status-flood", flood("CT_STATUS", 2000, status()),
          "far more often"),
         ("event-flood", flood("PROC_EVENT", 1000, b"\x1b[31m%n" * 36
-                              + b"\n" * 4), None),
+                              + b"\n" * 4), "?"),
     ]
     return (own[:5] + framing()[:2] + senders("VRRP_STATE", "NAT_BATCH",
                                               "CTL_CANCEL")
