@@ -282,7 +282,8 @@ unit: ## the unit tests alone, under ASan and UBSan
 	$(PYTHON) -m pytest -q -p no:cacheprovider regress/unit $(PYTEST)
 
 # Each fault as often as it takes to believe it; about an hour and a half.
-PROOF ?= $(wildcard regress/survival regress/separation regress/hostile)
+PROOF ?= regress/survival $(addprefix regress/integration/test_, \
+	calls.py control_abuse.py hostile.py separation.py)
 proof: ## the tests of faults and separation in full (as root)
 	@$(MAKE) --no-print-directory deps users
 	@$(MAKE) --no-print-directory all lab-tools
