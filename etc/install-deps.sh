@@ -3,11 +3,11 @@
 # packages. Does nothing, and needs no network, when all is there.
 set -eu
 
-packages="build-essential pkg-config git
+packages="build-essential pkg-config git strace
 libevent-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libbsd-dev
 libyaml-dev libseccomp-dev libsodium-dev libjansson-dev libcmocka-dev
 python3 python3-pytest python3-scapy
-nftables iproute2 iputils-ping procps strace tcpdump conntrack
+nftables iproute2 iputils-ping procps tcpdump conntrack
 openssh-server openssh-client keepalived conntrackd
 clang clang-format cppcheck mandoc systemd"
 
