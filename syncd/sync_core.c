@@ -544,7 +544,7 @@ bad_datagram(struct sync *s, const struct peer *p, enum crypt_res res)
 	unsigned int n;
 
 	s->stats.bad[res]++;
-	if (bad_texts[res] == NULL || res == CRYPT_REPLAY ||
+	if (bad_texts[res] == NULL ||
 	    (n = log_allowed(&s->bad_limit, s->now)) == 0)
 		return;
 	log_warnx("peer %s (%s): datagram dropped: %s", p->name,
@@ -597,10 +597,21 @@ sync_dump_opened(struct sync *s)
 	s->dump.open = true;
 }
 
+/*
+ * A sweep's notes are of records that hagwd may not have applied yet: until
+ * it has, a dump cannot show them, however often it is read.
+ */
 void
 sync_dump_read(struct sync *s, uint64_t now)
 {
-	s->dump.read_us = now;
+	struct dump *d = &s->dump;
+
+	d->read_us = now;
+	if (d->kind == DUMP_SWEEP) {
+		if (!apply_passed(s, d->turn_id))
+			return;
+		d->turn_id = s->apply.last_id + 1; /* with the open batch */
+	}
 	overlay_turn(&s->overlay);
 }
 
