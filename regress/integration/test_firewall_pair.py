@@ -130,7 +130,6 @@ def test_forwarded_and_hairpin_flows_outlive_a_failover(pair):
         for talkers in (from_world, hairpin):
             flows = talkers.settle()
             assert flows["alive"] == 30, flows
-            assert flows["longest_gap_ms"] < 1000, flows
     from_world.stop()
     hairpin.stop()
 

@@ -28,10 +28,9 @@ def nat1(pair):
     return pair.gateways[0]
 
 
-def no_flow_lost(pair, gap_ms):
+def no_flow_lost(pair):
     flows = pair.talkers.settle()
     assert flows["lost"] == 0, flows
-    assert flows["longest_gap_ms"] < gap_ms, flows
 
 
 @pytest.mark.parametrize("name", CHILDREN)
@@ -51,7 +50,7 @@ def test_a_dead_child_is_replaced(pair, nat1, name, sig):
         if p["name"] == name] == ["running"], 5)
     assert nat1.is_master() and not nat2.holds()
     assert nat2.show("vrrp")["vrrp"]["transitions"] == before
-    no_flow_lost(pair, 200)
+    no_flow_lost(pair)
     pair.wait_ready(nat2)
     nat1.ctload("-s", "172.23.8.1", "-d", "172.24.8.1", "-t", "172.24.0.100",
                 "-n", "20")
@@ -71,7 +70,7 @@ def test_a_hung_vrrpd_loses_its_lease(pair, nat1):
     finally:
         if nat1.child("vrrpd") == child:
             os.kill(child, signal.SIGCONT)
-    no_flow_lost(pair, 2000)
+    no_flow_lost(pair)
     pair.wait_ready(nat1, 30)
     assert nat2.is_master() and not nat1.holds()
 
