@@ -98,18 +98,27 @@ start_next(void)
 	proc_send(IMSG_NAT_DUMP, st.id, &j->request, sizeof(j->request));
 }
 
+#define ERRNO_MAX 4095 /* of the kernel, as a negative number */
+
+static int
+errno_of(const struct nlmsghdr *nlh)
+{
+	const int32_t *code = mnl_nlmsg_get_payload(nlh);
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*code) || *code > 0 ||
+	    *code < -ERRNO_MAX)
+		return EBADMSG;
+	return -*code;
+}
+
 /* The errno an answer ends with; -1: more to come. */
 static int
 take_message(struct job *j, const struct nlmsghdr *nlh)
 {
-	const int32_t *code = mnl_nlmsg_get_payload(nlh);
 	uint8_t hash[NAT_HASH_LEN];
 
-	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR) {
-		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*code))
-			return EBADMSG;
-		return -*code;
-	}
+	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
+		return errno_of(nlh);
 	/* Somebody changed the table: the dump may have lost its place. */
 	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 		return EAGAIN;

@@ -134,7 +134,8 @@ nl_error(const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(e->error))
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(e->error) || e->error > 0 ||
+	    e->error < -4095)
 		return EBADMSG;
 	return -e->error;
 }

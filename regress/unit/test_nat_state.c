@@ -92,15 +92,20 @@ message_end(void)
 }
 
 static void
-put_done(void)
+put_end(int32_t code)
 {
-	int32_t zero = 0;
 
 	out.nlh = mnl_nlmsg_put_header(out.buf + out.len);
 	out.nlh->nlmsg_type = NLMSG_DONE;
-	memcpy(mnl_nlmsg_put_extra_header(out.nlh, sizeof(zero)), &zero,
-	    sizeof(zero));
+	memcpy(mnl_nlmsg_put_extra_header(out.nlh, sizeof(code)), &code,
+	    sizeof(code));
 	message_end();
+}
+
+static void
+put_done(void)
+{
+	put_end(0);
 }
 
 /* A rule with user data of this length field, and this text in it. */
@@ -265,6 +270,24 @@ test_length(void **state)
 	}
 }
 
+/* No errno: nothing that could be taken for one, or for "more to come". */
+static void
+test_code(void **state)
+{
+	static const int32_t codes[] = {-1, 1, -4096, INT32_MAX, INT32_MIN};
+
+	for (size_t i = 0; i < nitems(codes); i++) {
+		setup(state);
+		state_read_marker(on_marker);
+		put_end(codes[i]);
+		put_rule(HAGW_NFT_TABLE, NAT_STATE_CHAIN, sizeof(PLAN), PLAN);
+		put_done();
+		answer();
+		assert_int_equal(got.res, STATE_FAILED);
+		assert_false(got.found);
+	}
+}
+
 /* Attributes longer than their message, and messages without any. */
 static void
 test_cut(void **state)
@@ -290,6 +313,7 @@ main(void)
 	    cmocka_unit_test_setup(test_element, setup),
 	    cmocka_unit_test_setup(test_short_key, setup),
 	    cmocka_unit_test_setup(test_length, setup),
+	    cmocka_unit_test_setup(test_code, setup),
 	    cmocka_unit_test_setup(test_cut, setup),
 	};
 
