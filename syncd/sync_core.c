@@ -610,7 +610,8 @@ sync_dump_read(struct sync *s, uint64_t now)
 	if (d->kind == DUMP_SWEEP) {
 		if (!apply_passed(s, d->turn_id))
 			return;
-		d->turn_id = s->apply.last_id + 1; /* with the open batch */
+		apply_flush(s);
+		d->turn_id = s->apply.last_id;
 	}
 	overlay_turn(&s->overlay);
 }

@@ -114,7 +114,7 @@ sweep_record(struct sync *s, const struct ct_rec *r)
 
 	if (step == (int)(s->dump.generation % CT_HOLD_STEPS) ||
 	    (step < 0 && !filter_ours(&s->filter, r)) ||
-	    overlay_find(&s->overlay, r) != NULL)
+	    overlay_find(&s->overlay, r) != NULL || s->overlay.overflow)
 		return;
 	if (spoke_since(s, r, s->brx[s->dump.peer].started_us)) {
 		set_timeout(s, r, hold_s);
@@ -168,7 +168,7 @@ swept(struct sync *s, uint64_t now)
 	s->status_due = true;
 	p->hb_at = now;
 	b->synced = true;
-	if (b->conflicts + b->failed > 0)
+	if (b->conflicts + b->failed > 0 || s->overlay.overflow)
 		bulk_incomplete(s, s->dump.peer, now);
 	else
 		b->retries = 0;

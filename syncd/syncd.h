@@ -490,6 +490,7 @@ struct dump {
 	uint32_t count; /* records sent, deleted, changed */
 	uint64_t started_us;
 	uint64_t read_us;
+	uint32_t turn_id; /* SWEEP: of the last batch before the turn */
 	uint8_t steps; /* SCAN: seen so far */
 	bool open; /* the descriptor is here */
 	bool ended; /* read; done when batch last_id came back */
