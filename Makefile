@@ -310,16 +310,6 @@ bench-%: ## one row of it, such as bench-cpu
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.bench $*
 
-bench: ## measure hagw beside keepalived and conntrackd (as root)
-	@$(MAKE) --no-print-directory deps users
-	@$(MAKE) --no-print-directory all lab-tools
-	$(PYTHON) -m regress.bench
-
-bench-%: ## one row of it, such as bench-cpu
-	@$(MAKE) --no-print-directory deps users
-	@$(MAKE) --no-print-directory all lab-tools
-	$(PYTHON) -m regress.bench $*
-
 lab: ## the demo's topology, left up to play in (as root)
 	@$(MAKE) --no-print-directory deps users
 	@$(MAKE) --no-print-directory all lab-tools
