@@ -36,6 +36,11 @@ static const struct sysctl_want wants[] = {
     {SYSCTL_CT "events", "1",
 	"load the module nf_conntrack; the kernel needs "
 	"CONFIG_NF_CONNTRACK_EVENTS"},
+    /*
+     * Packets of a flow pass the other gateway for a while, in a split or a
+     * handover: windows this one did not see grow must not end the flow
+     */
+    {SYSCTL_CT "tcp_be_liberal", "1", "load the module nf_conntrack"},
 };
 
 /* The value of each in `wants` before we came; empty: unknown. */
