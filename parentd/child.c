@@ -2,6 +2,7 @@
  * Children: start, feed, reap, restart with a growing delay. A child's death
  * never ends the parent.
  */
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
@@ -32,6 +33,7 @@
 #define CHILD_HUNG_US        10000000
 #define CHILD_STOP_WAIT_MS   1000
 #define CHILD_START_PRIO     5 /* hagwd's own */
+#define CHILD_SYNC_NICE      (-10)
 
 static void child_start(struct child *);
 
@@ -118,6 +120,9 @@ child_exec(const char *path, enum proc_id id, int fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (id == PROC_VRRP)
 		child_hurry();
+	/* flows wait for it; it parses a peer's bytes: no real-time class */
+	if (id == PROC_SYNC)
+		(void)setpriority(PRIO_PROCESS, 0, CHILD_SYNC_NICE);
 	execve(path, argv, envp);
 	_exit(127);
 }

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <errno.h>
@@ -121,6 +122,7 @@ static const struct sandbox_call parent_calls[] = {
     CALL(setrlimit),
     CALL(mlockall),
     CALL(sched_setscheduler),
+    CALL_ARG(setpriority, 0, PRIO_PROCESS),
     CALL(chroot),
     CALL(chdir),
     CALL_ARG(prctl, 0, PR_CAPBSET_DROP),
