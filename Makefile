@@ -167,7 +167,7 @@ USES_sync_dgram := $(FUZZ_CONF) $(FUZZ_SYNC)
 USES_sync_engine := $(USES_sync_record)
 USES_imsg_parent := $(FUZZ_CONF) $(FUZZ_IMSG) $(FUZZ_AUTHZ) \
 	parentd/budget.c parentd/control.c parentd/handover.c \
-	parentd/health.c parentd/history.c parentd/peers.c
+	parentd/history.c parentd/peers.c
 USES_imsg_child := $(FUZZ_CONF) $(FUZZ_IMSG)
 USES_nat_batch := $(FUZZ_CONF) $(FUZZ_AUTHZ) regress/fuzz/nlmutate.c
 USES_ctl_request := $(FUZZ_CONF) $(FUZZ_IMSG) ctl/ctld_relay.c

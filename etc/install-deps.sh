@@ -9,7 +9,7 @@ libyaml-dev libseccomp-dev libsodium-dev libjansson-dev libcmocka-dev
 python3 python3-pytest python3-scapy
 nftables iproute2 iputils-ping procps tcpdump conntrack
 openssh-server openssh-client keepalived conntrackd
-clang clang-format cppcheck mandoc systemd"
+clang libclang-rt-14-dev clang-format cppcheck mandoc systemd"
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 	echo "deps: this system has no apt; install these by hand:" >&2

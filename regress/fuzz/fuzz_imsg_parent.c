@@ -142,6 +142,23 @@ sysctl_ct_count(struct imsg_ct_count *c)
 	c->count = 1000;
 }
 
+bool
+health_fit(void)
+{
+	return true;
+}
+
+void
+health_tick(void)
+{
+}
+
+void
+health_nat_loaded(bool loaded)
+{
+	(void)loaded;
+}
+
 /* The kernel: nothing gets here that the site does not allow. */
 
 size_t

@@ -8,14 +8,9 @@ shift
 top=build/fuzz
 corpus=regress/fuzz/corpus
 
-# Their own flags, where the default is not right.
 flags() {
-	case $1 in
-	nat_batch) echo -max_len=16384 ;;
-	site) echo -max_len=4096 -dict=regress/fuzz/site.dict ;;
-	imsg_parent) echo -max_len=16384 ;;
-	*) echo -max_len=4096 ;;
-	esac
+	echo -max_len=4096
+	[ "$1" != site ] || echo -dict=regress/fuzz/site.dict
 }
 
 fuzz() {
@@ -39,6 +34,8 @@ merge() {
 	$top/fuzz_$1 -set_cover_merge=1 -use_counters=0 $(flags $1) $top/merged/$1 \
 	    $top/seeds/$1 $corpus/$1 $top/work/$1 >$top/$1.merge.log 2>&1 ||
 	    return 1
+	# a hundred is enough: the longest go
+	(cd $top/merged/$1 && ls -S | head -n -100 | xargs -r rm --)
 	rm -rf ${corpus:?}/$1
 	cp -r $top/merged/$1 $corpus/$1
 	echo "$1: $(ls $corpus/$1 | wc -l) files, $(du -sb $corpus/$1 |

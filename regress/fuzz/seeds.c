@@ -98,6 +98,29 @@ imsg_batch_seed(const struct nat_batch *b, const char *name)
 	put("imsg_parent", name, NULL, 0, out, (size_t)(w.p - out));
 }
 
+/* Each message of a batch as one of its own: small, and as telling. */
+static void
+put_ones(const struct nat_batch *b, const char *name)
+{
+	static uint8_t out[65536];
+	char numbered[64];
+	uint32_t first, len;
+	const uint8_t *end;
+	size_t at;
+
+	memcpy(&first, b->data, sizeof(first));
+	end = b->data + b->len - first; /* as long as the begin */
+	for (at = first; b->data + at < end; at += NLMSG_ALIGN(len)) {
+		memcpy(&len, b->data + at, sizeof(len));
+		memcpy(out, b->data, first);
+		memcpy(out + first, b->data + at, len);
+		memcpy(out + first + NLMSG_ALIGN(len), end, first);
+		snprintf(numbered, sizeof(numbered), "%s-%zu", name, at);
+		put("nat_batch", numbered, NULL, 0, out,
+		    first + NLMSG_ALIGN(len) + first);
+	}
+}
+
 static void
 nat_seeds(void)
 {
@@ -109,11 +132,10 @@ nat_seeds(void)
 	struct nat_delta d;
 
 	CHECK(nft_full(&b, p) == 0);
-	put("nat_batch", "full-pair", NULL, 0, b.data, b.len);
+	put_ones(&b, "pair");
 	nft_batch_free(&b);
 	CHECK(nft_full(&b, q) == 0);
-	put("nat_batch", "full-forwards", NULL, 0, b.data, b.len);
-	imsg_batch_seed(&b, "batch-full");
+	put_ones(&b, "forwards");
 	CHECK(knft_batch(b.data, b.len, &res) == 0);
 	nft_batch_free(&b);
 	CHECK(nft_grace(&b, NAT_GRACE_MS) == 0);
