@@ -15,6 +15,8 @@
 
 /* A child that does not answer a DRAIN within this time ends the reload. */
 #define RELOAD_TIMEOUT_US 5000000
+/* Changes that are told one by one; a queue is not for ten thousand. */
+#define DIFF_LINES_MAX    1000
 
 static struct {
 	struct conf *next; /* NULL: no reload under way */
@@ -173,9 +175,8 @@ reload_abort(const char *why)
 }
 
 static void
-log_diff_line(void *arg, const char *line)
+tell_line(const char *line)
 {
-	(void)arg;
 	log_info("conf: %s", line);
 	if (reload.ctl_id != 0) {
 		control_text(reload.ctl_id, line, strlen(line));
@@ -184,12 +185,34 @@ log_diff_line(void *arg, const char *line)
 }
 
 static void
+log_diff_line(void *arg, const char *line)
+{
+	unsigned int *n = arg;
+
+	if ((*n)++ < DIFF_LINES_MAX)
+		tell_line(line);
+}
+
+static void
+tell_diff(const struct conf *old)
+{
+	unsigned int n = 0;
+	char more[64];
+
+	conf_diff(old, reload.next, log_diff_line, &n);
+	if (n <= DIFF_LINES_MAX)
+		return;
+	snprintf(more, sizeof(more), "and %u more", n - DIFF_LINES_MAX);
+	tell_line(more);
+}
+
+static void
 reload_commit(void)
 {
 	struct conf *old = hagwd.conf;
 	char from[FMT_MAX], to[FMT_MAX];
 
-	conf_diff(old, reload.next, log_diff_line, NULL);
+	tell_diff(old);
 	reconf_adopt_conf(reload.next);
 	memcpy(hagwd.key, reload.key, sizeof(hagwd.key));
 	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++)
