@@ -408,7 +408,7 @@ void announced_set(struct announced *, uint32_t id, bool on);
 void announced_clear(struct announced *);
 
 /* sync_overlay.c: live records around the reads of a dump */
-#define OVERLAY_MAX 4096
+#define OVERLAY_MAX 32768 /* a sweep under churn, while hagwd is busy */
 
 struct overlay {
 	uint32_t turn; /* dump reads so far */

@@ -298,6 +298,8 @@ def main():
                 soak.one()
         except (lab.LabError, Failure) as e:
             print(f"\nFAILED with seed {seed}: {e}\n{pair.lab.logs(60)}")
+            for gw in pair.gateways:
+                print(gw.name, gw.hactl("show", "sync", check=False).stdout)
             return 1
         seconds = time.monotonic() - began
         figures.record("Soak", soak.report(seed, seconds), seconds,
