@@ -29,7 +29,7 @@
 #define KCT_MSG_MAX     640 /* bytes; IPv6 TCP with NAT takes 480 */
 #define KCT_RCVBUF      (1024 * 1024)
 #define KCT_DUMP_RCVBUF (4 * 1024 * 1024)
-#define KCT_PASSES      5 /* the longest chain of second tries, see kct_next */
+#define KCT_PASSES      6 /* the longest chain of second tries, see kct_next */
 
 /* What may be told to the kernel; the rest it sets itself or refuses. */
 #define KCT_STATUS      (IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED)
@@ -45,13 +45,15 @@ enum kct_verb {
 	KCT_UPDATE_QUIET, /* without status: the entry has more bits set */
 	KCT_REPLACE, /* delete by the id found, then create */
 	KCT_DELETE,
+	KCT_DELETE_ID, /* the entry that was found */
+	KCT_LOOK, /* which entry it is, in the next pass deleted */
 	KCT_TIMEOUT
 };
 
 struct kct_try {
 	uint8_t verb; /* enum kct_verb */
 	int error;
-	uint32_t id; /* KCT_REPLACE: of the entry in the way */
+	uint32_t id; /* KCT_REPLACE, KCT_DELETE_ID: of the entry found */
 };
 
 /* One pass over a batch: sequence numbers to records. */
@@ -70,6 +72,11 @@ struct kct_found {
 };
 
 static struct nlsock kct_nl = {.fd = -1};
+/*
+ * A flow was refused because another one holds its tuple. From then on a
+ * flow that is to be deleted may be one that never came to be here.
+ */
+static bool kct_clashed;
 
 static union {
 	struct nlmsghdr align;
@@ -367,10 +374,13 @@ kct_encode(
 		return len + kct_create(buf + len, r, seq);
 	case KCT_DELETE:
 		return kct_delete(buf, r, seq, r->fields & CTF_ID ? r->id : 0);
+	case KCT_DELETE_ID:
+		return kct_delete(buf, r, seq, t->id);
 	case KCT_UPDATE:
 	case KCT_UPDATE_QUIET:
 	case KCT_TIMEOUT:
 		return kct_update(buf, r, seq, t->verb);
+	case KCT_LOOK:
 	case KCT_DONE:
 		break;
 	}
@@ -397,7 +407,8 @@ kct_send(const struct ct_rec *recs, struct kct_pass *p)
 	p->seq0 = kct_nl.seq + 1;
 	kct_nl.seq += (uint32_t)p->n;
 	for (i = 0; i < p->n; i++) {
-		p->tries[i].error = 0;
+		/* a LOOK is not sent: it is for the next pass to begin with */
+		p->tries[i].error = p->tries[i].verb == KCT_LOOK ? EAGAIN : 0;
 		len += kct_encode(kct_out.buf + len, &recs[i], &p->tries[i],
 		    p->seq0 + (uint32_t)i);
 	}
@@ -491,6 +502,22 @@ kct_found(void *arg, const struct nlmsghdr *nlh)
 	return 0;
 }
 
+/* Is there an entry with this original tuple? */
+static bool
+kct_look(const struct ct_rec *r, struct kct_found *f)
+{
+	union {
+		struct nlmsghdr align;
+		char buf[KCT_MSG_MAX];
+	} req;
+	struct nlmsghdr *nlh;
+
+	*f = (struct kct_found){.rec = r};
+	nlh = kct_start(req.buf, r, IPCTNL_MSG_CT_GET, 0, 0);
+	return nl_dump(&kct_nl, nlh, nlh->nlmsg_len, kct_found, f) != -1 &&
+	    f->there;
+}
+
 /*
  * The entry exists, but is it this flow? With the same translation it is
  * updated. With another it is what is left of an earlier flow and gives way.
@@ -499,19 +526,30 @@ kct_found(void *arg, const struct nlmsghdr *nlh)
 static enum kct_verb
 kct_exists(const struct ct_rec *r, struct kct_try *t)
 {
-	union {
-		struct nlmsghdr align;
-		char buf[KCT_MSG_MAX];
-	} req;
-	struct kct_found f = {.rec = r};
-	struct nlmsghdr *nlh;
+	struct kct_found f;
 
-	nlh = kct_start(req.buf, r, IPCTNL_MSG_CT_GET, 0, 0);
-	if (nl_dump(&kct_nl, nlh, nlh->nlmsg_len, kct_found, &f) == -1 ||
-	    !f.there)
+	if (!kct_look(r, &f)) {
+		kct_clashed = true;
 		return KCT_DONE;
+	}
 	t->id = f.id;
 	return f.same ? KCT_UPDATE : KCT_REPLACE;
+}
+
+/*
+ * The kernel finds an entry by either of its tuples, so that deleting a flow
+ * that is not there could delete another, whose reply looks like it.
+ */
+static enum kct_verb
+kct_look_first(const struct ct_rec *r, struct kct_try *t)
+{
+	struct kct_found f;
+
+	t->error = 0;
+	if (!kct_look(r, &f))
+		return KCT_DONE;
+	t->id = f.id;
+	return KCT_DELETE_ID;
 }
 
 /* What to try after this failure; KCT_DONE: nothing, t->error stays. */
@@ -527,28 +565,15 @@ kct_next(const struct ct_rec *r, struct kct_try *t)
 		return t->error == ENOENT ? KCT_CREATE : KCT_DONE;
 	case KCT_UPDATE_QUIET:
 		return t->error == ENOENT ? KCT_CREATE : KCT_DONE;
+	case KCT_LOOK:
+		return kct_look_first(r, t);
 	case KCT_DELETE:
+	case KCT_DELETE_ID:
 		if (t->error == ENOENT)
 			t->error = 0;
 		break;
 	}
 	return KCT_DONE;
-}
-
-static enum kct_verb
-kct_first(const struct ct_rec *r)
-{
-	switch (r->op) {
-	case CT_OP_NEW:
-		return KCT_CREATE;
-	case CT_OP_UPDATE:
-		return KCT_UPDATE;
-	case CT_OP_DELETE:
-		return KCT_DELETE;
-	case CT_OP_TIMEOUT:
-		return KCT_TIMEOUT;
-	}
-	return KCT_DONE; /* no such operation: authz has refused it */
 }
 
 static bool
@@ -557,6 +582,39 @@ kct_same_flow(const struct ct_rec *a, const struct ct_rec *b)
 	return a->family == b->family && a->proto == b->proto &&
 	    a->zone == b->zone &&
 	    memcmp(&a->orig, &b->orig, sizeof(a->orig)) == 0;
+}
+
+/* A flow that came in this very batch may not have come to be. */
+static enum kct_verb
+kct_first_delete(const struct ct_rec *recs, size_t i)
+{
+	size_t j;
+
+	if (recs[i].fields & CTF_ID)
+		return KCT_DELETE;
+	if (kct_clashed)
+		return KCT_LOOK;
+	for (j = 0; j < i; j++)
+		if (recs[j].op != CT_OP_DELETE &&
+		    kct_same_flow(&recs[j], &recs[i]))
+			return KCT_LOOK;
+	return KCT_DELETE;
+}
+
+static enum kct_verb
+kct_first(const struct ct_rec *recs, size_t i)
+{
+	switch (recs[i].op) {
+	case CT_OP_NEW:
+		return KCT_CREATE;
+	case CT_OP_UPDATE:
+		return KCT_UPDATE;
+	case CT_OP_DELETE:
+		return kct_first_delete(recs, i);
+	case CT_OP_TIMEOUT:
+		return KCT_TIMEOUT;
+	}
+	return KCT_DONE; /* no such operation: authz has refused it */
 }
 
 /*
@@ -584,7 +642,7 @@ kct_again(const struct ct_rec *recs, struct kct_pass *p)
 	}
 	for (i = 0; i < p->n; i++) {
 		if (p->redo[i] && p->tries[i].verb == KCT_DONE) {
-			p->tries[i].verb = (uint8_t)kct_first(&recs[i]);
+			p->tries[i].verb = (uint8_t)kct_first(recs, i);
 			left++;
 		}
 		p->redo[i] = false;
@@ -615,7 +673,7 @@ kct_apply(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 		p.n = n = KCT_BATCH_MAX;
 	for (i = 0; i < n; i++)
 		tries[i] =
-		    (struct kct_try){.verb = (uint8_t)kct_first(&recs[i])};
+		    (struct kct_try){.verb = (uint8_t)kct_first(recs, i)};
 	for (pass = 0; pass < KCT_PASSES; pass++) {
 		if (kct_send(recs, &p) == -1) {
 			kct_lost(&p, errno);

@@ -391,6 +391,42 @@ other_translation_gives_way(void **state)
 	assert_int_equal(flows(""), 1);
 }
 
+/*
+ * A flow whose tuple is the reply of another cannot be made; nor may its end
+ * be that of the other. In one batch, and when it is known of.
+ */
+static void
+delete_leaves_the_other(void **state)
+{
+	struct ct_rec r[3];
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	snat(&r[0], "198.51.100.1", 5555);
+	apply(&r[0], 0);
+	r[1] = flow(IPPROTO_UDP, "192.0.2.9", 53, "198.51.100.1", 5555);
+	r[2] = r[1];
+	r[2].op = CT_OP_DELETE;
+	assert_int_equal(kct_apply(r + 1, 2, fails), 1);
+	assert_int_equal(fails[0].index, 0);
+	assert_int_equal(fails[0].error, EEXIST);
+	apply(&r[2], 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "src=10.1.0.2");
+	/* what is meant goes, also before and after another of its name */
+	r[1] = r[0];
+	r[1].op = CT_OP_DELETE;
+	r[2] = r[0];
+	snat(&r[2], "198.51.100.1", 6666);
+	assert_int_equal(kct_apply(r + 1, 2, fails), 0);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "dport=6666");
+	assert_int_equal(flows(""), 1);
+	apply(&r[1], 0);
+	assert_int_equal(flows(""), 0);
+	assert_int_equal(kct_apply(r, 2, fails), 0);
+	assert_int_equal(flows(""), 0);
+}
+
 static void
 reply_clash_is_told(void **state)
 {
@@ -645,6 +681,7 @@ main(void)
 	    T(ipv6),
 	    T(update_existing),
 	    T(other_translation_gives_way),
+	    T(delete_leaves_the_other),
 	    T(reply_clash_is_told),
 	    T(timeout_only),
 	    T(delete_by_id),
