@@ -20,6 +20,9 @@
 #define HAGW_SOCK_NAME      "hagw.sock"
 #define HAGW_GROUP          "hagw" /* may look, not change */
 #define HAGW_NFT_TABLE      "hagw" /* family inet; the only table touched */
+/* Bit 127 of a flow's 128 label bits (16 bytes): a FIN or RST was seen. */
+#define HAGW_CT_LABEL       "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x80"
+#define HAGW_CT_LABEL_LEN   16
 
 #define HAGW_SYNC_PORT      3780 /* UDP */
 #define HAGW_SYNC_KEYLEN    32 /* bytes, AEAD key */

@@ -181,6 +181,7 @@ struct imsg_vrrp_ready {
 
 struct imsg_vrrp_role {
 	uint32_t role;
+	uint32_t age_ms; /* since when it has it */
 };
 
 struct imsg_ct_applied {

@@ -71,6 +71,20 @@ expr_ct_events(struct nftnl_rule *r, uint32_t mask)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
 }
 
+/* More bits, to those the flow has. */
+void
+expr_ct_label(struct nftnl_rule *r)
+{
+	struct nftnl_expr *e = append(r, "immediate");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
+	nftnl_expr_set(
+	    e, NFTNL_EXPR_IMM_DATA, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	e = append(r, "ct");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_LABELS);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
+}
+
 void
 expr_cmp(struct nftnl_rule *r, uint32_t op, const void *data, uint32_t len)
 {

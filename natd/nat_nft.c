@@ -454,33 +454,37 @@ nft_delta(
 	return 0;
 }
 
-/*
- * Open the grace: the set is emptied first, because adding an element that
- * is there does not prolong it.
- */
+static void
+grace_add(struct nftnl_set *s, uint8_t family, uint64_t timeout_ms)
+{
+	struct nftnl_set_elem *e = need(nftnl_set_elem_alloc());
+
+	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, &family, sizeof(family));
+	if (timeout_ms != NAT_GRACE_OPEN)
+		nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, timeout_ms);
+	nftnl_set_elem_add(s, e);
+}
+
+/* The set is emptied first: adding what is there does not prolong it. */
 int
 nft_grace(struct nat_batch *b, uint64_t timeout_ms)
 {
-	static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 	struct nftnl_set *s = set_new(NS_GRACE);
-	struct nftnl_set_elem *e;
 	struct nlmsghdr *nlh;
-	size_t i;
 
 	batch_mark(b, true);
 	nlh = msg_begin(b, NFT_MSG_DELSETELEM, 0, NS_GRACE, NC_MAX);
 	nftnl_set_elems_nlmsg_build_payload(nlh, s);
 	msg_end(b, nlh);
-	for (i = 0; i < nitems(families); i++) {
-		e = need(nftnl_set_elem_alloc());
-		nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, &families[i], 1);
-		nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, timeout_ms);
-		nftnl_set_elem_add(s, e);
+	if (timeout_ms != 0) {
+		grace_add(s, NFPROTO_IPV4, timeout_ms);
+		grace_add(s, NFPROTO_IPV6, timeout_ms);
+		nlh = msg_begin(
+		    b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, NS_GRACE, NC_MAX);
+		nftnl_set_elems_nlmsg_build_payload(nlh, s);
+		msg_end(b, nlh);
 	}
-	nlh = msg_begin(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, NS_GRACE, NC_MAX);
-	nftnl_set_elems_nlmsg_build_payload(nlh, s);
 	nftnl_set_free(s);
-	msg_end(b, nlh);
 	batch_mark(b, false);
 	return 0;
 }

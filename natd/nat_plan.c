@@ -21,7 +21,8 @@
 /*
  * What the kernel reports of a forwarded flow. TCP is announced when it is
  * assured, not before: a half-open connection is worth nothing to the
- * other gateway, and two events in its life are what syncd has to read.
+ * other gateway. Then it tells when it begins to close (LABEL, by a rule of
+ * its own) and its end: three events in its life are what syncd has to read.
  * UDP and ICMP count from their first packet, REPLY is their second news.
  */
 #define EV(b)       (1u << IPCT_##b)
@@ -382,6 +383,8 @@ rules_events(struct builder *b)
 		if (s->protocols & event_table[i].bit)
 			r->mask = event_table[i].mask;
 	}
+	if (s->protocols & CONF_PROTO_TCP)
+		add_rule(b, NC_EVENT_FWD, NR_CLOSING);
 	add_rule(b, NC_EVENT_IN, NR_EVENTS);
 	add_rule(b, NC_EVENT_OUT, NR_EVENTS);
 }

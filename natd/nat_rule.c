@@ -118,6 +118,20 @@ rule_events(struct nftnl_rule *r, const struct nat_rule *n)
 }
 
 /*
+ * The event mask leaves out what TCP states a flow goes through. The label
+ * lets one of them through: it changes with the first FIN or RST only, and
+ * the event it causes tells the state that this packet has led to. Without
+ * it the other gateway would take a finished flow for an established one.
+ */
+static void
+rule_closing(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	(void)n;
+	match_flags(r, TCPF_FIN | TCPF_RST, NFT_CMP_NEQ, 0);
+	expr_ct_label(r);
+}
+
+/*
  * A packet in the middle of a connection that this host does not know: its
  * record may be under way, and a RST would end it. A SYN is answered as
  * always, so services on the vip (and closed ports) behave.
@@ -229,6 +243,7 @@ static void (*const rules[NR_MAX])(
     [NR_NOTRACK_IN] = rule_notrack_udp,
     [NR_NOTRACK_OUT] = rule_notrack_udp,
     [NR_EVENTS] = rule_events,
+    [NR_CLOSING] = rule_closing,
     [NR_GUARD_VIP] = rule_guard_vip,
     [NR_GUARD_UNREACH] = rule_guard_unreach,
     [NR_MIDSTREAM] = rule_midstream,

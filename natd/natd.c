@@ -17,6 +17,8 @@
 #define BATCH_PART     (60 * 1024) /* bytes of a batch in one message */
 #define RETRY_FIRST_US 100000
 #define RETRY_MAX_US   30000000
+/* The kernel can take long over a batch, and a takeover has other work. */
+#define GRACE_LATER_US 1000000
 
 /* qsort asks how much memory there is before it takes some. */
 static const struct sandbox_call natd_calls[] = {
@@ -35,7 +37,7 @@ enum busy {
 	BUSY_NOT,
 	BUSY_READING, /* the marker */
 	BUSY_LOADING, /* a batch that makes the kernel hold `inflight` */
-	BUSY_GRACE /* a batch that opens the grace */
+	BUSY_GRACE /* a batch that sets the grace */
 };
 
 static struct {
@@ -56,8 +58,11 @@ static struct {
 	uint32_t batch_id;
 	bool role_known;
 	uint32_t role;
-	bool grace_due;
-	uint64_t grace_until_us;
+	bool grace_due; /* the kernel's is not known to be right */
+	bool grace_open; /* the kernel's is, without an end */
+	uint64_t grace_sent_ms;
+	uint64_t grace_until_us; /* as MASTER */
+	struct event *grace_later;
 	uint64_t sent_us;
 	uint64_t applied_us; /* 0: never */
 	uint64_t batches;
@@ -166,8 +171,7 @@ have_marker(enum state_result res, bool found, const uint8_t *hash)
 	}
 	if (found && memcmp(hash, nat.wanted->hash, NAT_HASH_LEN) == 0) {
 		applied(nat.wanted);
-		if (!nat.grace_due)
-			nat.grace_until_us = 0;
+		nat.grace_due = true; /* its set is in no plan */
 		log_info("table %s: adopted as it is, %zu elements",
 		    HAGW_NFT_TABLE, nat.wanted->nelems);
 	} else {
@@ -183,8 +187,9 @@ load_full(void)
 	if (nft_full(&nat.batch, nat.wanted) == -1)
 		fatal("table %s", HAGW_NFT_TABLE);
 	set_plan(&nat.inflight, nat.wanted);
-	/* the grace is a set of the table that goes: open it again */
-	nat.grace_due = clock_us() < nat.grace_until_us;
+	/* the grace is a set of the table that goes */
+	nat.grace_open = false;
+	nat.grace_due = true;
 	log_info("table %s: loading %zu elements", HAGW_NFT_TABLE,
 	    nat.wanted->nelems);
 	send_batch(BUSY_LOADING);
@@ -206,16 +211,23 @@ load_changes(void)
 	send_batch(BUSY_LOADING);
 }
 
-static void
-open_grace(void)
+static uint64_t
+grace_ms(void)
 {
 	uint64_t now = clock_us();
 
+	if (nat.role != ROLE_MASTER)
+		return NAT_GRACE_OPEN;
+	return now < nat.grace_until_us ? (nat.grace_until_us - now) / 1000 : 0;
+}
+
+static void
+send_grace(void)
+{
 	nat.grace_due = false;
-	if (now + 1000 > nat.grace_until_us)
-		return;
+	nat.grace_sent_ms = grace_ms();
 	nft_batch_free(&nat.batch);
-	nft_grace(&nat.batch, (nat.grace_until_us - now) / 1000);
+	nft_grace(&nat.batch, nat.grace_sent_ms);
 	send_batch(BUSY_GRACE);
 }
 
@@ -237,8 +249,8 @@ step(void)
 	} else {
 		/* the same, though its objects may have other indices */
 		set_plan(&nat.kernel, nat.wanted);
-		if (nat.grace_due)
-			open_grace();
+		if (nat.grace_due && nat.role_known)
+			send_grace();
 	}
 }
 
@@ -279,34 +291,53 @@ on_result(const struct imsg *m)
 		log_info("table %s: loaded in %llu us", HAGW_NFT_TABLE,
 		    (unsigned long long)(nat.applied_us - nat.sent_us));
 	} else {
-		log_debug("takeover grace: open");
+		nat.grace_open = nat.grace_sent_ms == NAT_GRACE_OPEN;
 	}
 	nft_batch_free(&nat.batch);
 	step();
 }
 
+static void
+grace_later(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	nat.grace_due = true;
+	step();
+}
+
 /*
- * A new master: flows that the other one had and did not pass on in time
- * may be picked up for a while. The first role told is no news, though: it
- * is this process that is new, and a table that is adopted has had its
- * grace. One that has to be built gets it, by load_full.
+ * On a new master, flows that the other one had and did not pass on in time
+ * may be picked up for a while. For it to be open from the first packet on
+ * it is open before, as long as nothing is forwarded here: what is left to
+ * do as MASTER is to give it an end, and that can wait.
  */
 static void
 on_role(const struct imsg *m)
 {
 	bool first = !nat.role_known;
 	struct imsg_vrrp_role role;
-	uint32_t was = nat.role;
+	bool was_master = nat.role == ROLE_MASTER;
+	struct timeval tv = clock_tv(GRACE_LATER_US);
 
 	if (imsg_get(m, &role, sizeof(role)) == -1)
 		return;
 	nat.role_known = true;
 	nat.role = role.role;
-	if (role.role != ROLE_MASTER || (!first && was == ROLE_MASTER) ||
-	    (first && nat.kernel != NULL))
+	if (!first && was_master == (role.role == ROLE_MASTER))
 		return;
-	nat.grace_until_us = clock_us() + (uint64_t)NAT_GRACE_MS * 1000;
-	nat.grace_due = !first;
+	evtimer_del(nat.grace_later);
+	if (role.role == ROLE_MASTER)
+		nat.grace_until_us = clock_us() +
+		    (role.age_ms < NAT_GRACE_MS ? NAT_GRACE_MS - role.age_ms
+						: 0) *
+			1000ull;
+	if (role.role == ROLE_MASTER && nat.grace_open) {
+		evtimer_add(nat.grace_later, &tv);
+		return;
+	}
+	nat.grace_due = true;
 	step();
 }
 
@@ -345,7 +376,8 @@ view(struct nat_view *v)
 	v->conf = nat.conf;
 	v->plan = nat.wanted;
 	v->nat.loaded = nat.kernel != NULL && nat.kernel == nat.wanted;
-	v->nat.grace = now < nat.grace_until_us;
+	v->nat.grace = nat.role_known && nat.role == ROLE_MASTER &&
+	    now < nat.grace_until_us;
 	v->nat.applied_us =
 	    nat.applied_us == 0 ? CTL_NEVER : now - nat.applied_us;
 	v->nat.batches = nat.batches;
@@ -374,8 +406,9 @@ main(int argc, char *argv[])
 	/* another number than a predecessor's, whose parts may lie about */
 	nat.batch_id = (uint32_t)clock_us();
 	nat.retry = evtimer_new(proc_base(), retry, NULL);
-	if (nat.retry == NULL || state_init(proc_base()) == -1 ||
-	    show_init(proc_base(), view) == -1)
+	nat.grace_later = evtimer_new(proc_base(), grace_later, NULL);
+	if (nat.retry == NULL || nat.grace_later == NULL ||
+	    state_init(proc_base()) == -1 || show_init(proc_base(), view) == -1)
 		fatalx("no timer");
 	proc_run(&ops);
 }

@@ -1,7 +1,8 @@
 /*
  * What natd's files share. nat_plan.c and nat_diff.c are pure; nat_nft.c
  * and nat_expr.c turn plans into netlink messages in memory; nat_state.c
- * reads what the kernel holds, nat_dump.c what that means; nat_show.c answers hactl.
+ * reads what the kernel holds, nat_dump.c what that means; nat_show.c answers
+ * hactl.
  */
 #ifndef NATD_H
 #define NATD_H
@@ -19,6 +20,7 @@
 
 #define NAT_HASH_LEN      16
 #define NAT_GRACE_MS      30000 /* after a takeover; the kernel closes it */
+#define NAT_GRACE_OPEN    UINT64_MAX /* without an end: not MASTER */
 #define NAT_ELEMS_MAX     131072 /* shifted ranges count port by port */
 #define NAT_ELEMS_PER_MSG 500 /* a nested attribute holds 64 KiB */
 #define NAT_WARNINGS_MAX  64
@@ -57,6 +59,7 @@ enum nat_rule_kind {
 	NR_NOTRACK_IN, /* UDP to port, arriving by ifname */
 	NR_NOTRACK_OUT, /* the same, leaving */
 	NR_EVENTS, /* new flows of proto (0: any) get mask */
+	NR_CLOSING, /* a FIN or RST: the flow gets a label */
 	NR_GUARD_VIP, /* unknown TCP at a vip: dropped */
 	NR_GUARD_UNREACH, /* in the grace: no port unreachable */
 	NR_MIDSTREAM, /* TCP without a SYN: reset */
@@ -95,7 +98,7 @@ struct nat_rule {
 	char ifname[IFNAMSIZ];
 };
 
-#define NAT_RULES_MAX (16 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
+#define NAT_RULES_MAX (17 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
 
 struct nat_warning {
 	char object[CONF_NAME_MAX];
@@ -177,6 +180,7 @@ void expr_payload(struct nftnl_rule *, uint32_t base, uint32_t off,
 void expr_meta(struct nftnl_rule *, uint32_t key, uint32_t dreg);
 void expr_ct(struct nftnl_rule *, uint32_t key, uint32_t dreg);
 void expr_ct_events(struct nftnl_rule *, uint32_t mask);
+void expr_ct_label(struct nftnl_rule *);
 void expr_cmp(struct nftnl_rule *, uint32_t op, const void *, uint32_t len);
 void expr_cmp8(struct nftnl_rule *, uint32_t op, uint8_t);
 void expr_mask(struct nftnl_rule *, const void *mask, uint32_t len);

@@ -80,6 +80,7 @@ struct walk {
 	uint32_t code;
 	const struct nset_rule *looked_up;
 	const struct nset_rule *mapped; /* by the expression before this */
+	bool label; /* given by the expression before this */
 	char why[WALK_WHY_MAX];
 };
 

@@ -204,7 +204,10 @@ expr_meta(struct walk *w)
 	return 0;
 }
 
-/* Read a flow's state or status, or set which events it reports. */
+/*
+ * Read a flow's state or status, or set which events it reports; or the one
+ * label, as the immediate just before it has given it.
+ */
 static int
 expr_ct(struct walk *w)
 {
@@ -212,7 +215,9 @@ expr_ct(struct walk *w)
 
 	if (has(w, NFTA_CT_SREG) == has(w, NFTA_CT_DREG))
 		return walk_refuse(w, "ct: neither read nor set");
-	if (has(w, NFTA_CT_SREG) && key != NFT_CT_EVENTMASK)
+	if (has(w, NFTA_CT_SREG) && key != NFT_CT_EVENTMASK &&
+	    !(key == NFT_CT_LABELS && w->label &&
+		w->arg[NFTA_CT_SREG] == NFT_REG_1))
 		return refuse_arg(w, "setting key", key);
 	if (has(w, NFTA_CT_DREG) && key != NFT_CT_STATE && key != NFT_CT_STATUS)
 		return refuse_arg(w, "key", key);
@@ -256,13 +261,27 @@ expr_lookup(struct walk *w)
 	return 0;
 }
 
-/* A verdict, or an event mask; an address has no way from here to nat. */
+static bool
+is_label(const struct walk *w)
+{
+	return w->arg[NFTA_IMMEDIATE_DREG] == NFT_REG_1 &&
+	    w->value.len == HAGW_CT_LABEL_LEN &&
+	    memcmp(w->value.p, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN) == 0;
+}
+
+/*
+ * A verdict, an event mask, or the label; an address has no way from here to
+ * nat.
+ */
 static int
 expr_immediate(struct walk *w)
 {
 	if (w->arg[NFTA_IMMEDIATE_DREG] != NFT_REG_VERDICT) {
-		if (w->verdict || w->value.len != sizeof(uint32_t))
-			return walk_refuse(w, "immediate: no event mask");
+		w->label = !w->verdict && is_label(w);
+		if (!w->label &&
+		    (w->verdict || w->value.len != sizeof(uint32_t)))
+			return walk_refuse(
+			    w, "immediate: no event mask, nor the label");
 		return 0;
 	}
 	if (!w->verdict || w->value.p != NULL)
@@ -373,12 +392,15 @@ static int
 on_expr(struct walk *w, const struct attr *a)
 {
 	const struct nset_rule *mapped = w->mapped;
+	bool label = w->label;
 
 	if (walk_expr(w, a->data, a->len, false) == -1)
 		return -1;
-	/* what a map gave is good for the next expression alone */
+	/* what was given is good for the next expression alone */
 	if (w->mapped == mapped)
 		w->mapped = NULL;
+	if (label)
+		w->label = false;
 	return 0;
 }
 

@@ -432,6 +432,9 @@ elem_grace(struct walk *w)
 {
 	if (w->key.p[0] != NFPROTO_IPV4 && w->key.p[0] != NFPROTO_IPV6)
 		return walk_refuse(w, "grace: family %u", w->key.p[0]);
+	/* without an end as BACKUP, and for what is under way as MASTER */
+	if (w->timeout_ms == 0 && w->view->inject)
+		return 0;
 	if (w->timeout_ms == 0 || w->timeout_ms > GRACE_MAX_MS)
 		return walk_refuse(
 		    w, "grace: not bounded by %d s", GRACE_MAX_MS / 1000);

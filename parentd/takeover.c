@@ -96,7 +96,9 @@ remove_vips(void)
 void
 takeover_send_role(enum proc_id id)
 {
-	struct imsg_vrrp_role msg = {.role = hagwd.role};
+	uint64_t age_ms = (clock_us() - hagwd.role_us) / 1000;
+	struct imsg_vrrp_role msg = {.role = hagwd.role,
+	    .age_ms = age_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)age_ms};
 
 	child_send(id, IMSG_VRRP_ROLE, 0, &msg, sizeof(msg));
 }

@@ -277,17 +277,20 @@ class Events:
         self.s.bind((0, 0b111))  # new, update, destroy
         self.s.settimeout(0.3)
 
-    def count(self):
-        n = 0
+    def messages(self):
+        found = []
         while True:
             try:
                 data = self.s.recv(65536)
             except TimeoutError:
-                return n
+                return found
             while len(data) >= 16:
-                n += 1
                 size = struct.unpack_from("=I", data)[0]
+                found.append(data[:size])
                 data = data[(size + 3) & ~3:]
+
+    def count(self):
+        return len(self.messages())
 
     def close(self):
         self.s.close()
@@ -448,7 +451,7 @@ def test_own_traffic_is_not_tracked(lab):
     assert "3781" in lab.flows("-p", "udp")
 
 
-def test_a_forwarded_connection_has_two_events(lab):
+def test_a_forwarded_connection_has_three_events(lab):
     source = listen(lab.out, OUT_HOST, 80)
     forward = listen(lab.srv, SERVER, 443)
     for server, client, addr in ((source, lab.cli, (OUT_HOST, 80)),
@@ -457,8 +460,62 @@ def test_a_forwarded_connection_has_two_events(lab):
         talk(server, connect(client, *addr))
         time.sleep(0.2)
         lab.flush_flows()
-        assert ev.count() == 2, "assured, destroyed"
+        assert ev.count() == 3, "assured, closing, destroyed"
         ev.close()
+
+
+def tcp_state(message):
+    """CTA_PROTOINFO_TCP_STATE of a conntrack event, or None."""
+    attrs = message[20:]
+    for want in (4, 1, 1):  # CTA_PROTOINFO, _TCP, _TCP_STATE
+        while attrs:
+            size, kind = struct.unpack_from("=HH", attrs)
+            if kind & 0x3FFF == want:
+                attrs = attrs[4:size]
+                break
+            attrs = attrs[(size + 3) & ~3:]
+        else:
+            return None
+    return attrs[0]
+
+
+FIN_WAIT, CLOSE = 4, 8
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("from_server", [False, True])
+@pytest.mark.parametrize("state", ["own", "injected"])
+def test_the_first_fin_or_reset_is_told(lab, reset, from_server, state):
+    """With the state it has led to; a second one is no news."""
+    server = listen(lab.out, OUT_HOST, 80)
+    client = connect(lab.cli, OUT_HOST, 80)
+    conn, _ = server.accept()
+    client.sendall(b"ping")
+    assert conn.recv(10) == b"ping"
+    if state == "injected":
+        flow = lab.flows("-p", "tcp", "--state", "ESTABLISHED").split()
+        sport, dport = [f.split("=")[1] for f in flow if "port=" in f][:2]
+        assert int(dport) == 80
+        lab.sysctl("net.netfilter.nf_conntrack_tcp_be_liberal=1")
+        lab.flush_flows()
+        # as an entry that came in by netlink: every event is its own
+        sh(f"ip netns exec {lab.gw} conntrack -I -p tcp -s {CLIENT} "
+           f"-d {OUT_HOST} --sport {sport} --dport 80 "
+           f"--state ESTABLISHED -u SEEN_REPLY,ASSURED -t 600 "
+           f"--src-nat {OUT_VIP}")
+    ev = Events(lab)
+    first, second = (conn, client) if from_server else (client, conn)
+    if reset:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                         struct.pack("ii", 1, 0))
+    first.close()
+    messages = ev.messages()
+    assert messages, "nothing told"
+    assert tcp_state(messages[0]) == (CLOSE if reset else FIN_WAIT)
+    assert state == "injected" or len(messages) == 1
+    second.close()
+    assert state == "injected" or not ev.messages()
+    ev.close()
 
 
 def test_udp_is_announced_from_its_first_packet(lab):

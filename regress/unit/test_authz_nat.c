@@ -128,10 +128,28 @@ test_changes_pass(void **state)
 	assert_int_equal(nft_grace(&b, 3600000), 0);
 	refuses(b.data, b.len, "not bounded");
 	nft_batch_free(&b);
+	assert_int_equal(nft_grace(&b, 0), 0); /* closed */
+	passes(&view, &b);
+	nft_batch_free(&b);
 	diff_free(&d);
 	plan_free(p);
 	plan_free(q);
 	conf_free(old);
+}
+
+/* Without an end only where nothing is forwarded. */
+static void
+test_open_grace(void **state)
+{
+	struct nat_batch b = {0};
+
+	(void)state;
+	assert_int_equal(nft_grace(&b, NAT_GRACE_OPEN), 0);
+	refuses(b.data, b.len, "not bounded");
+	view.inject = true;
+	passes(&view, &b);
+	view.inject = false;
+	nft_batch_free(&b);
 }
 
 /* A batch for another configuration than the one that runs. */
@@ -530,6 +548,56 @@ value(uint16_t type, const void *data, size_t len)
 }
 
 static void
+immediate(uint32_t reg, const void *data, size_t len)
+{
+	struct nlattr *e, *d;
+
+	e = mnl_attr_nest_start(hand.nlh, NFTA_LIST_ELEM);
+	mnl_attr_put_strz(hand.nlh, NFTA_EXPR_NAME, "immediate");
+	d = mnl_attr_nest_start(hand.nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u32(hand.nlh, NFTA_IMMEDIATE_DREG, htonl(reg));
+	value(NFTA_IMMEDIATE_DATA, data, len);
+	mnl_attr_nest_end(hand.nlh, d);
+	mnl_attr_nest_end(hand.nlh, e);
+}
+
+/* One label, and no other data may be made one. */
+static void
+test_label(void **state)
+{
+	uint8_t other[HAGW_CT_LABEL_LEN] = {1};
+	struct nlattr *l;
+
+	(void)state;
+#define SET_LABEL(reg) \
+	EXPR("ct", NULL, {NFTA_CT_SREG, reg}, {NFTA_CT_KEY, NFT_CT_LABELS})
+	l = rule_begin();
+	immediate(1, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	SET_LABEL(1);
+	mnl_attr_nest_end(hand.nlh, l);
+	end_passes();
+	l = rule_begin();
+	immediate(1, other, sizeof(other));
+	rule_refuses(l, "nor the label");
+	l = rule_begin();
+	immediate(2, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	rule_refuses(l, "nor the label");
+	l = rule_begin();
+	LOAD;
+	SET_LABEL(1);
+	rule_refuses(l, "ct: setting key");
+	l = rule_begin();
+	immediate(1, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	LOAD;
+	SET_LABEL(1);
+	rule_refuses(l, "ct: setting key");
+	l = rule_begin();
+	immediate(1, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	SET_LABEL(2);
+	rule_refuses(l, "ct: setting key");
+}
+
+static void
 element(const char *set, const void *key, size_t klen, const void *end,
     const void *data, size_t dlen)
 {
@@ -635,6 +703,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_examples_pass),
 	    cmocka_unit_test(test_changes_pass),
+	    cmocka_unit_test(test_open_grace),
+	    cmocka_unit_test(test_label),
 	    cmocka_unit_test(test_foreign_addresses),
 	    cmocka_unit_test(test_tables_and_types),
 	    cmocka_unit_test(test_framing),

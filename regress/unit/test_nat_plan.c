@@ -237,7 +237,7 @@ test_rules(void **state)
 
 	(void)state;
 	assert_int_equal(rules_in(p, NC_RAW_PRE), 2);
-	assert_int_equal(rules_in(p, NC_EVENT_FWD), 4);
+	assert_int_equal(rules_in(p, NC_EVENT_FWD), 5);
 	assert_int_equal(rules_in(p, NC_EVENT_IN), 1);
 	assert_int_equal(rules_in(p, NC_NAT_PRE), 2);
 	assert_int_equal(rules_in(p, NC_NAT_POST), 2 + 2 * 2);
@@ -246,10 +246,17 @@ test_rules(void **state)
 	c->h.sync.protocols = CONF_PROTO_TCP;
 	p = plan_of(c);
 	for (i = 0; i < p->nrules; i++) {
-		if (p->rules[i].chain == NC_EVENT_FWD)
+		if (p->rules[i].kind == NR_EVENTS &&
+		    p->rules[i].chain == NC_EVENT_FWD)
 			assert_int_equal(p->rules[i].mask != 0,
 			    p->rules[i].proto == IPPROTO_TCP);
 	}
+	assert_int_equal(rules_in(p, NC_EVENT_FWD), 5);
+	plan_free(p);
+
+	c->h.sync.protocols = CONF_PROTO_UDP;
+	p = plan_of(c);
+	assert_int_equal(rules_in(p, NC_EVENT_FWD), 4); /* no closing */
 	plan_free(p);
 
 	c->h.sync.npaths = 0; /* a lone node: nobody's events are masked */
