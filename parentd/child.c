@@ -31,6 +31,8 @@
 #define CHILD_BACKOFF_MAX_US 10000000
 /* Silent to pings for this long: hung. vrrpd has its lease besides. */
 #define CHILD_HUNG_US        10000000
+/* So late a round of pings: it was hagwd that stood still, not they. */
+#define CHILD_PING_LATE_US   2000000
 #define CHILD_STOP_WAIT_MS   1000
 #define CHILD_START_PRIO     5 /* hagwd's own */
 #define CHILD_SYNC_NICE      (-10)
@@ -373,14 +375,19 @@ child_violation(struct child *c, const char *why)
 void
 child_ping_all(void)
 {
+	static uint64_t last_us;
 	uint64_t now = clock_us();
+	bool late = last_us != 0 && now - last_us > CHILD_PING_LATE_US;
 
+	last_us = now;
 	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++) {
 		struct child *c = &hagwd.children[id];
 
 		if (c->state != CHILD_STARTING &&
 		    c->state != CHILD_CONFIGURING && c->state != CHILD_RUNNING)
 			continue;
+		if (late)
+			c->pong_us = now;
 		if (now - c->pong_us > CHILD_HUNG_US) {
 			child_violation(c, "does not answer, hung");
 			continue;

@@ -81,6 +81,7 @@ extern struct daemon hagwd;
 bool health_fit(void);
 void health_tick(void); /* each second, and when something changed */
 void health_nat_loaded(bool);
+bool health_holds_vrrpd(void); /* at a cold start */
 void health_to_syncd(void);
 const char *health_warning(char *buf, size_t sz); /* NULL: none */
 
@@ -133,6 +134,7 @@ void nets_to_ctld(void);
 void nets_events(bool on); /* does the kernel report flows to syncd? */
 void nets_retry(void); /* each second: what could not be opened */
 void nets_link(const char *ifname);
+void nets_links(void); /* tell vrrpd of all its links */
 void nets_addr(int ifindex, struct in_addr, bool deleted);
 int nets_ctl_listen(void); /* -1: said why */
 

@@ -1,5 +1,7 @@
 /*
- * Can this node do a master's work? A child that cannot be kept running, or
+ * Can this node do a master's work? Until its first ruleset is in the kernel
+ * vrrpd has to wait: as MASTER it would forward what nothing translates, and
+ * such flows stay so for life. Later, a child that cannot be kept running, or
  * a ruleset the kernel did not take, makes it unfit: then it does not count
  * as ready, and as MASTER it hands over to a node that is. When there is
  * none it goes on: the kernel forwards without any of them.
@@ -15,6 +17,8 @@
 #define HEALTH_PATIENCE_US 3000000
 /* A child that died in a loop and lives for so long has come through. */
 #define HEALTH_SOUND_US    5000000
+/* Without a ruleset for so long after the start: it takes part all the same. */
+#define HEALTH_HOLD_US     10000000
 /* Between two attempts to give mastership up. */
 #define HEALTH_RETRY_US    10000000
 
@@ -23,11 +27,42 @@ static uint64_t next_try_us;
 static bool unfit = true; /* until the first ruleset is in */
 static bool told;
 static bool nat_loaded;
+static bool let_go;
+
+static void
+release_vrrpd(void)
+{
+	if (let_go)
+		return;
+	let_go = true;
+	nets_links();
+}
 
 void
 health_nat_loaded(bool loaded)
 {
 	nat_loaded = loaded;
+	if (loaded)
+		release_vrrpd();
+}
+
+/* An adopted MASTER forwards already, by the table that it had. */
+bool
+health_holds_vrrpd(void)
+{
+	return !let_go && hagwd.role != ROLE_MASTER;
+}
+
+static void
+hold_no_longer(uint64_t now)
+{
+	if (let_go || now - hagwd.started_us < HEALTH_HOLD_US)
+		return;
+	if (health_holds_vrrpd())
+		log_warnx("the ruleset is not in the kernel after %d s: this "
+			  "node may become MASTER without it",
+		    HEALTH_HOLD_US / 1000000);
+	release_vrrpd();
 }
 
 static bool
@@ -94,6 +129,7 @@ health_tick(void)
 	char buf[CTL_TEXT_MAX];
 	const char *why = trouble(buf, sizeof(buf));
 
+	hold_no_longer(now);
 	if (why == NULL) {
 		bad_since_us = 0;
 		tell(false, "");

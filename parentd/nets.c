@@ -52,7 +52,7 @@ net_send_link(int n)
 		    conf_ifname(hagwd.conf, n), up ? "up" : "down");
 	hagwd.link_up[n] = up;
 	msg.up = up;
-	if (vrrp)
+	if (vrrp && !health_holds_vrrpd())
 		child_send(PROC_VRRP, IMSG_LINK_STATE, 0, &msg, sizeof(msg));
 	if (net_is_path(hagwd.conf, n))
 		child_send(PROC_SYNC, IMSG_LINK_STATE, 0, &msg, sizeof(msg));
@@ -236,6 +236,16 @@ nets_retry(void)
 		sysctl_ct_count(&count);
 		child_send(PROC_SYNC, IMSG_CT_COUNT, 0, &count, sizeof(count));
 	}
+}
+
+void
+nets_links(void)
+{
+	if (!child_running(PROC_VRRP))
+		return;
+	for (int n = 0; n < hagwd.conf->h.nnets; n++)
+		if (conf_in_group(hagwd.conf, n))
+			net_send_link(n);
 }
 
 static void
