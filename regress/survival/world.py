@@ -11,6 +11,9 @@ FLOWS = 300
 STALL_MS = 8         # a machine that stood still for longer is no witness
 CHURN_BLOCK = 10000  # flows, each half a second
 CHURN_BLOCKS = 3     # in the table at a time
+# Of a flow of the churn; not what a packet would make of it: a standby takes
+# a flow with that much left for one that still speaks.
+LIFE_S = "97"
 CHILDREN = ("vrrpd", "syncd", "natd", "ctld")
 
 
@@ -33,7 +36,7 @@ class Churn:
         return subprocess.Popen(
             ["ip", "netns", "exec", gw.ns, TOOLS / "ctload", "-s",
              "172.23.8.1", "-d", "172.24.8.1", "-t", "172.24.0.100", "-u",
-             "50", "-T", "120", "-g", "172.24.0.100", "-o", what, "-n", str(CHURN_BLOCK), "-f",
+             "50", "-T", LIFE_S, "-g", "172.24.0.100", "-o", what, "-n", str(CHURN_BLOCK), "-f",
              str(block * CHURN_BLOCK), "-r", str(self.rate)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
