@@ -2,6 +2,7 @@
 import array
 import dataclasses
 import pathlib
+import re
 import threading
 import time
 
@@ -87,6 +88,8 @@ def one_crash(system, probe_us=1000, flows=0, others=0):
         talkers = Talkers(system.pair.client1, system.pair.client2,
                           system.pair.outside, flows)
     time.sleep(2.2 if system.interval == "1s" else 1)
+    if system.standby.holds():
+        raise LabError("mastership moved before the crash")
     probe.mark()
     if talkers:
         talkers.mark()
@@ -115,7 +118,8 @@ def one_crash(system, probe_us=1000, flows=0, others=0):
 GAP_NOTE = """UDP probe each millisecond; every process stopped and killed,
 all cables down in one command. The floor is of this very crash: the last
 advertisement heard + 3 intervals + skew (0.61 interval) from the probe's
-last answer."""
+last answer (a gap alone says most about when in an interval the crash fell).
+"""
 
 for text in ("1s", "100ms", "10ms"):
     def gap_row(system_class, ctx, interval=text):
@@ -124,9 +128,10 @@ for text in ("1s", "100ms", "10ms"):
 
     gap_row.__doc__ = GAP_NOTE
     row(f"gap-{text}", f"service gap at a crash, interval {text}",
-        [Metric("gap", "gap", "ms", [Goal(1.0, "inject")]),
+        [Metric("gap", "gap", "ms"),
          Metric("floor", "floor of these crashes", "ms"),
-         Metric("over", "gap ÷ floor", "", [Goal(1.15)]),
+         Metric("over", "gap ÷ floor", "",
+                [Goal(1.15), Goal(1.0, "inject")]),
          Metric("late", "gap − floor", "ms", [Goal(1.0, "inject")])],
         [Hagw, Inject], repeat=7)(gap_row)
 
@@ -252,6 +257,7 @@ SOURCES = 8
              [Goal(0.2, "inject")]),
       Metric("wire", "wire bytes per connection", "B"),
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
+      Metric("seconds", "time the 10 s of connections took", "s"),
       Metric("busy", "both cores busy", "%")],
      [Hagw, Inject, Cache])
 def short(system_class, ctx):
@@ -544,13 +550,11 @@ def forward_site(text, count, shift=0):
              "s"),
       Metric("nat_one", "of it natd's batch in the kernel: one changed",
              "s", [Goal(0.01)]),
-      Metric("nft", "nft -f of the same table as a map", "s"),
-      Metric("iptables", "iptables-restore of 10,000 DNAT rules", "s")],
+      Metric("nft", "nft -f of the same table as a map", "s")],
      [Hagw])
 def forwards(_system_class, ctx):
-    """hactl reload from the command to its answer. The rival's figures:
-    nft and iptables-nft loading all of it, which they do for one changed
-    rule too."""
+    """hactl reload from the command to its answer. nft loads all of it for
+    one change, too."""
     count = ctx.n(10000)
     with Hagw() as system:
         gw, site = system.active, pathlib.Path(system.active.site)
@@ -562,15 +566,16 @@ def forwards(_system_class, ctx):
             start = time.monotonic()
             gw.hactl("reload", timeout=30)
             sample[key] = time.monotonic() - start
-            time.sleep(1)
-            sample["rules"] = len(gw.run(["nft", "list", "table", "inet",
-                                          "hagw"]).stdout.splitlines())
+            time.sleep(2)
+            took = re.findall(r"table hagw: \w+ in (\d+) us",
+                              gw.hagwd.log())
+            sample[f"nat_{key}"] = int(took[-1]) / 1e6 if took else None
         sample.update(tables_load(system, count))
         return sample
 
 
 def tables_load(system, count):
-    """What nft and iptables-nft take for the same."""
+    """What nft takes for the same."""
     host, path = system.pair.client1, system.lab.dir / "load"
     elements = ", ".join(f"{10000 + i} : 172.23.0.20 . {10000 + i}"
                          for i in range(count))
@@ -582,15 +587,6 @@ def tables_load(system, count):
     start = time.monotonic()
     host.run(["nft", "-f", path], timeout=60)
     out["nft"] = time.monotonic() - start
-    path.write_text("*nat\n" + "".join(
-        f"-A PREROUTING -p tcp --dport {10000 + i} -j DNAT "
-        f"--to-destination 172.23.0.20:{10000 + i}\n"
-        for i in range(count)) + "COMMIT\n")
-    start = time.monotonic()
-    done = host.run(["sh", "-c", f"iptables-nft-restore <{path}"],
-                    check=False, timeout=60)
-    if done.returncode == 0:
-        out["iptables"] = time.monotonic() - start
     return out
 
 

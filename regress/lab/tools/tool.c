@@ -14,6 +14,8 @@
 
 #include "tool.h"
 
+#define FILES 65536
+
 uint64_t
 tool_now_us(void)
 {
@@ -116,6 +118,8 @@ tool_nofile(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		err(1, "getrlimit");
+	if (rl.rlim_max < FILES)
+		rl.rlim_max = FILES; /* root may */
 	rl.rlim_cur = rl.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
 		err(1, "setrlimit");
