@@ -8,9 +8,9 @@
 
 #define WINDOW_US 10000 /* over which the rate is taken */
 #define RARE_NS   300000 /* between events: gathering them gains nothing */
-#define GATHER    6 /* events worth a wake-up */
+#define GATHER    12 /* events worth a wake-up, here and at the peer */
 #define CROWD_NS  20000 /* between events: processor time is what is short */
-#define PAUSE_MIN 250
+#define PAUSE_MIN 500
 #define PAUSE_MAX 1000
 
 /*
