@@ -118,9 +118,14 @@ tool_nofile(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		err(1, "getrlimit");
-	if (rl.rlim_max < FILES)
-		rl.rlim_max = FILES; /* root may */
 	rl.rlim_cur = rl.rlim_max;
+	if (rl.rlim_max < FILES) {
+		struct rlimit more = {FILES, FILES};
+
+		/* root may, unless it is a container's */
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			return;
+	}
 	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
 		err(1, "setrlimit");
 }
