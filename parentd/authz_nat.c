@@ -185,19 +185,26 @@ static const struct chain_rule {
 	const char *type; /* NULL: no hook */
 	uint32_t hook;
 	int32_t prio;
+	bool drops;
 } chain_rules[] = {
-    {"raw_pre", "filter", NF_INET_PRE_ROUTING, -300},
-    {"raw_out", "filter", NF_INET_LOCAL_OUT, -300},
-    {"event_fwd", "filter", NF_INET_FORWARD, -150},
-    {"event_in", "filter", NF_INET_LOCAL_IN, -150},
-    {"event_out", "filter", NF_INET_LOCAL_OUT, -150},
-    {"guard_in", "filter", NF_INET_LOCAL_IN, -5},
-    {"guard_out", "filter", NF_INET_LOCAL_OUT, -5},
-    {"guard_fwd", "filter", NF_INET_FORWARD, -5},
-    {"nat_pre", "nat", NF_INET_PRE_ROUTING, -100},
-    {"nat_post", "nat", NF_INET_POST_ROUTING, 100},
-    {"hagw_state", NULL, 0, 0},
+    {"raw_pre", "filter", NF_INET_PRE_ROUTING, -300, false},
+    {"raw_out", "filter", NF_INET_LOCAL_OUT, -300, false},
+    {"event_fwd", "filter", NF_INET_FORWARD, -150, false},
+    {"event_in", "filter", NF_INET_LOCAL_IN, -150, false},
+    {"event_out", "filter", NF_INET_LOCAL_OUT, -150, false},
+    {"guard_in", "filter", NF_INET_LOCAL_IN, -5, true},
+    {"guard_out", "filter", NF_INET_LOCAL_OUT, -5, true},
+    {"guard_fwd", "filter", NF_INET_FORWARD, -5, false},
+    {"nat_pre", "nat", NF_INET_PRE_ROUTING, -100, false},
+    {"nat_post", "nat", NF_INET_POST_ROUTING, 100, false},
+    {"hagw_state", NULL, 0, 0, false},
 };
+
+bool
+chain_drops(const struct chain_rule *c)
+{
+	return c->drops;
+}
 
 static int
 on_chain(struct walk *w, const struct attr *a)

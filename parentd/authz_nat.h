@@ -81,6 +81,7 @@ struct walk {
 	const struct nset_rule *looked_up;
 	const struct nset_rule *mapped; /* by the expression before this */
 	bool label; /* given by the expression before this */
+	bool vip; /* the rule has matched a virtual address */
 	char why[WALK_WHY_MAX];
 };
 
@@ -90,6 +91,8 @@ int walk_refuse(struct walk *, const char *, ...)
 int walk_attrs(
     struct walk *, const uint8_t *, size_t, const struct attr_list *);
 uint32_t attr_u32(const struct attr *);
+/* May a rule of this chain drop? */
+bool chain_drops(const struct chain_rule *);
 
 /* authz_nset.c: sets, maps and their elements */
 enum nset_use { NSET_MATCH, NSET_DNAT, NSET_DNAT_PORT, NSET_SNAT };

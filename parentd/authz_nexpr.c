@@ -258,6 +258,8 @@ expr_lookup(struct walk *w)
 		return refuse_arg(w, "register", w->arg[NFTA_LOOKUP_DREG]);
 	if (map)
 		w->mapped = w->looked_up;
+	else if (w->arg[NFTA_LOOKUP_FLAGS] == 0)
+		w->vip |= w->looked_up == nset_find("vip4");
 	return 0;
 }
 
@@ -289,6 +291,11 @@ expr_immediate(struct walk *w)
 	if (w->code != NF_ACCEPT && w->code != NF_DROP &&
 	    w->code != (uint32_t)NFT_CONTINUE)
 		return refuse_arg(w, "verdict", w->code);
+	/* the guards drop what is the host's own, never what it forwards */
+	if (w->code == NF_DROP && !(w->vip && chain_drops(w->chain)))
+		return walk_refuse(w,
+		    "drop of more than a virtual address's "
+		    "unknown flows");
 	return 0;
 }
 

@@ -152,49 +152,63 @@ child_close(struct child *c)
 	imsgbuf_clear(&c->ibuf);
 }
 
-static void
-child_readable(evutil_socket_t fd, short what, void *arg)
+/* ctld as the others: a lower class would starve behind a flood. */
+static const int child_prio[PROC_MAX] = {
+    [PROC_VRRP] = PROC_PRIO_HIGH,
+    [PROC_SYNC] = PROC_PRIO_NORMAL,
+    [PROC_NAT] = PROC_PRIO_NORMAL,
+    [PROC_CTL] = PROC_PRIO_NORMAL,
+};
+
+/* Read for one turn; true: the turn ended before its messages did. */
+static bool
+child_drain(struct child *c)
 {
-	struct child *c = arg;
 	uint64_t end = clock_us() + CHILD_TURN_US;
 	struct imsg im;
 
-	(void)fd;
-	(void)what;
 	for (int i = 0; i < CHILD_READ_BATCH && c->rev != NULL && !c->killed;
 	     i++) {
 		if (i > 0 && clock_us() >= end)
-			return;
+			return true;
 		switch (imsg_read(&c->ibuf, &im)) {
 		case IMSG_OK:
 			c->messages++;
 			dispatch(c, &im);
 			break;
 		case IMSG_AGAIN:
-			return;
+			return false;
 		case IMSG_ERR:
 			if (errno == EBADMSG) {
 				child_violation(c, "malformed message");
-				return;
+				return false;
 			}
 			/* FALLTHROUGH */
 		case IMSG_EOF:
 			event_del(c->rev); /* the reaper does the rest */
-			return;
+			return false;
 		}
 	}
+	return true;
+}
+
+/* vrrpd comes first, but not one turn after the other: others would starve. */
+static void
+child_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+	bool more = child_drain(c);
+
+	(void)fd;
+	(void)what;
+	if (c->rev != NULL)
+		event_priority_set(
+		    c->rev, more ? PROC_PRIO_NORMAL : child_prio[c->id]);
 }
 
 static int
 child_watch(struct child *c, int fd)
 {
-	static const int prio[PROC_MAX] = {
-	    [PROC_VRRP] = PROC_PRIO_HIGH,
-	    [PROC_SYNC] = PROC_PRIO_NORMAL,
-	    [PROC_NAT] = PROC_PRIO_NORMAL,
-	    /* as the others: a lower class would starve behind a flood */
-	    [PROC_CTL] = PROC_PRIO_NORMAL,
-	};
 	int size = CHILD_SNDBUF;
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
@@ -205,8 +219,8 @@ child_watch(struct child *c, int fd)
 	c->wev = event_new(hagwd.base, fd, EV_WRITE, child_writable, c);
 	if (c->rev == NULL || c->wev == NULL)
 		return -1;
-	event_priority_set(c->rev, prio[c->id]);
-	event_priority_set(c->wev, prio[c->id]);
+	event_priority_set(c->rev, child_prio[c->id]);
+	event_priority_set(c->wev, child_prio[c->id]);
 	return event_add(c->rev, NULL);
 }
 

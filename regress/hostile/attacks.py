@@ -40,7 +40,7 @@ def framing():
         ("too-long", fill("PROC_LOG", 65536 + 100, 65), FORMED),
         ("pong-flood", flood("PROC_PONG", 200), None),
         ("log-flood", flood("PROC_LOG", 500, struct.pack("=i", -1)
-                            + (b"%s%n\n\x1b[2J" * 60)[:512]), None),
+                            + (b"%s%n\n\x1b[2J" * 60)[:512]), "?never"),
     ]
 
 
@@ -164,7 +164,7 @@ def syncd_master():
         ("status-flood", flood("CT_STATUS", 2000, status()),
          "far more often"),
         ("event-flood", flood("PROC_EVENT", 1000, b"\x1b[31m%n" * 36
-                              + b"\n" * 4), "?"),
+                              + b"\n" * 4), "?never"),
     ]
     return (own[:5] + framing()[:2] + senders("VRRP_STATE", "NAT_BATCH",
                                               "CTL_CANCEL")
@@ -198,6 +198,8 @@ def bad_batches():
         "fwd4", ip(VIP) + u32(6) + port, ip(OTHER) + port))
     yield "jump", transaction(rule("guard_in", verdict(-3, "nat_pre")))
     yield "drop-all", transaction(rule("guard_fwd", verdict(0)))
+    yield "drop-at-the-vip", transaction(rule("raw_pre", expr(
+        "lookup", attr(1, name("vip4")), attr(2, u32(1))), verdict(0)))
     yield "queue", transaction(rule("guard_in", expr("queue",
                                                      attr(1, b"\0\0"))))
     yield "route-message", transaction(forge.nlmsg(24, b"\0" * 12))
@@ -294,7 +296,7 @@ def ctld():
                                for i in range(10, 300)), None),
         ("reads-nothing", "; ".join(
             msg("CTL_REQUEST", request(6, number=512), i)
-            for i in range(1000, 1100)) + "; mute 3000", "does not read"),
+            for i in range(1000, 1100)) + "; mute 3000", "?does not read"),
     ]
     return (own[:4] + framing()[:3] + senders("VRRP_STATE", "CT_INJECT",
                                               "NAT_COMMIT")

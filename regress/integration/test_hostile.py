@@ -39,6 +39,9 @@ def pair():
                   "192.0.2.2", "--sport", "5", "--dport", "6", "-t", "3000",
                   "-u", "ASSURED,SEEN_REPLY"])
         pair.wait_equal()
+        lab.wait_for("addresses are usable", lambda: all(
+            "tentative" not in gw.ip("addr").stdout
+            for gw in pair.gateways), 10)
         pair.talkers = lab.Talkers(pair.client1, pair.client2, pair.outside,
                                    20)
         yield pair
@@ -139,9 +142,11 @@ def test_children_of_the_standby(pair, full):
     for child, each in made.items():
         check_lives(nat2, child, each)
     log = nat2.hagwd.log()
-    assert log.count("hostile: 1 answers, 1 flows taken, 0 refused") == 2
     bad = len(attacks.bad_flows())
-    assert f"hostile: {bad} answers, 0 flows taken, {bad} refused" in log
+    assert re.findall(r"hostile: ([1-9]\d* answers, .*)", log) == [
+        "1 answers, 1 flows taken, 0 refused",
+        "1 answers, 1 flows taken, 0 refused",
+        f"{bad} answers, 0 flows taken, {bad} refused"]
     assert beat.longest_gap() < GAP_S
     lab.wait_for("nat2: backup", lambda: not nat2.holds(), 5)
     unchanged(nat2, before)
@@ -176,6 +181,22 @@ def test_children_of_the_master(pair, full):
     unchanged(nat1, before)
     assert descriptors(nat1) <= fds
     lab.wait_for("nat2: ready", nat2.is_ready, 30)
+
+
+def test_a_vrrpd_that_floods_starves_nobody(pair):
+    """It comes first with the parent, but not all the time."""
+    nat2 = pair.gateways[1]
+    nat2.attack("vrrpd", [("flood", attacks.flood("PROC_PONG", 4000), None)])
+    lab.wait_for("flood", lambda: "hostile: begin flood"
+                 in nat2.hagwd.log(), 5)
+    took = []
+    while "hostile: done flood" not in nat2.hagwd.log():
+        begin = time.monotonic()
+        nat2.hactl("show", "nat")
+        took.append(time.monotonic() - begin)
+    # it uses up its share of the processor, and may
+    assert len(took) > 2 and max(took) < 2.5, took
+    lab.wait_for("vrrpd is itself again", lambda: nat2.over("vrrpd"), 10, 0.1)
 
 
 def test_a_vrrpd_that_lies_gets_only_what_the_site_names(pair):
