@@ -389,9 +389,10 @@ child_violation(struct child *c, const char *why)
 void
 child_ping_all(void)
 {
-	static uint64_t last_us;
+	static uint64_t last_us; /* 0: this is the first round */
 	uint64_t now = clock_us();
-	bool late = last_us != 0 && now - last_us > CHILD_PING_LATE_US;
+	uint64_t from = last_us != 0 ? last_us : hagwd.started_us;
+	bool late = now - from > CHILD_PING_LATE_US;
 
 	last_us = now;
 	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++) {

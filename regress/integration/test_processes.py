@@ -3,6 +3,7 @@ whose owner is gone goes too.
 """
 import os
 import signal
+import time
 
 import pytest
 
@@ -108,3 +109,94 @@ def test_a_quick_restart_adopts_what_is_there(pair, nat1):
     lab.wait_for("one master", lambda: len(pair.masters()) == 1, 10)
     pair.wait_ready(pair.other(pair.master()))
     assert pair.talkers.settle(15)["lost"] == 0
+
+
+def test_a_hagwd_that_paused_blames_nobody(pair, nat1):
+    """It was not there to hear its children's answers."""
+    nat2 = pair.gateways[1]
+    pair.wait_ready(nat2)
+    hagwd, *children = nat2.hagw_pids()
+    os.kill(hagwd, signal.SIGSTOP)
+    try:
+        time.sleep(12)
+    finally:
+        os.kill(hagwd, signal.SIGCONT)
+    time.sleep(1.5)  # its next round of pings
+    assert sorted(nat2.hagw_pids()[1:]) == sorted(children)
+    pair.wait_ready(nat2)
+    no_flow_lost(pair)
+
+
+def grace(gw):
+    """The set's elements as nft prints them, "" for none."""
+    text = gw.run(["nft", "list", "set", "inet", "hagw", "grace"]).stdout
+    return text.partition("elements")[2]
+
+
+def has_end(gw):
+    return "expires" in grace(gw)
+
+
+def is_open(gw):
+    return "ipv4" in grace(gw) and not has_end(gw)
+
+
+def test_the_grace_is_open_before_a_takeover(pair, nat1):
+    """As MASTER it gets its end, also when natd dies; as BACKUP none."""
+    nat2 = pair.gateways[1]
+    lab.wait_for("nat2: open", lambda: is_open(nat2), 5)
+    nat1.hactl("failover", timeout=30)
+    pair.wait_master(nat2, 5)
+    assert "ipv4" in grace(nat2)
+    old = nat2.child("natd")
+    os.kill(old, signal.SIGKILL)
+    lab.wait_for("nat2: an end", lambda: has_end(nat2), 5)
+    lab.wait_for("nat1: open", lambda: is_open(nat1), 5)
+    pair.wait_ready(nat1)
+    assert not nat1.show("nat")["nat"]["takeover_grace"]
+
+
+SERVER = """
+import socket, time
+s = socket.create_server(("172.24.0.20", 7801))
+c, _ = s.accept()
+c.sendall(c.recv(1))
+print("served", flush=True)
+time.sleep(60)
+"""
+CLIENT = """
+import socket
+s = socket.create_connection(("172.24.0.20", 7801), 5)
+s.sendall(b"x")
+s.recv(1)
+s.shutdown(socket.SHUT_WR)
+"""
+
+
+def test_a_closing_flow_is_closing_at_the_standby_too(pair, nat1):
+    """Or it would take it for established, for days after a takeover."""
+    nat2 = pair.gateways[1]
+    pair.wait_ready(nat2)
+    server = pair.client2.start(["/usr/bin/python3", "-c", SERVER], "closing")
+    try:
+        lab.wait_for("a server", lambda: "7801" in pair.client2.run(
+            ["ss", "-ltn"]).stdout, 5)
+        pair.client1.python(CLIENT)
+        lab.wait_for("nat2: FIN_WAIT", lambda: "FIN_WAIT" in nat2.run(
+            ["conntrack", "-L", "-p", "tcp", "--dport", "7801"]).stdout, 5)
+    finally:
+        server.stop()
+
+
+def test_no_mastership_before_the_ruleset_is_in():
+    """A flow forwarded without it would stay untranslated for life."""
+    with lab.NatPair(advertise="10ms", preempt="never") as pair:
+        gw = pair.gateways[0]
+        forwards = "".join(
+            f"    - {{ name: f{port}, on: net2, port: tcp/{port}, "
+            'to: "172.23.0.20:80" }\n' for port in range(10000, 40000))
+        gw.site.write_text(gw.site.read_text() + "\n  forward:\n" + forwards)
+        gw.start_hagwd()
+        lab.wait_for("master", gw.is_master, 15)
+        log = gw.hagwd.log()
+        assert log.index("table hagw: loaded") < log.index("MASTER net1")
