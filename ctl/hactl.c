@@ -1,5 +1,7 @@
 /* hactl: ask hagwd, or tell it. */
+#include <ctype.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,8 +35,17 @@ option(int ch, struct args *args)
 		args->node = optarg;
 		return true;
 	default:
-		return false;
+		break;
 	}
+	if (isdigit((unsigned char)optopt))
+		fprintf(stderr, "hactl: not a number from 1 to %d: \"-%c\"\n",
+		    CTL_EVENTS_MAX, optopt);
+	else
+		fprintf(stderr,
+		    "hactl: option -%c is not known, or lacks its "
+		    "value (hactl alone lists them)\n",
+		    optopt);
+	return false;
 }
 
 int
@@ -49,11 +60,10 @@ main(int argc, char *argv[])
 
 	/* a daemon that goes away, or a pager: noticed where it is written */
 	signal(SIGPIPE, SIG_IGN);
+	opterr = 0;
 	while ((ch = getopt(argc, argv, "jf:N:s:")) != -1)
-		if (!option(ch, &args)) {
-			words_usage(stderr);
+		if (!option(ch, &args))
 			return EX_WRONG;
-		}
 	if (optind == argc) {
 		words_usage(stderr);
 		return EX_WRONG;

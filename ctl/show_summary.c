@@ -37,7 +37,7 @@ head_peer(FILE *fp, const struct ctl_peer *p)
 	fprintf(fp, "   %s %s", p->node,
 	    out_tone(role, sizeof(role), out_role_tone(p->role),
 		role_name((enum role)p->role)));
-	if (p->role != ROLE_MASTER)
+	if (p->role == ROLE_BACKUP)
 		fprintf(fp, ", %s", p->ready ? "ready" : "not ready");
 }
 
@@ -72,6 +72,7 @@ static void
 head(FILE *fp, const struct answer *a)
 {
 	const struct ctl_node *n = answer_row(a, ROW_NODE, 0);
+	const struct ctl_sync *s = answer_row(a, ROW_SYNC, 0);
 	const struct ctl_peer *p;
 	char buf[FMT_MAX], role[32];
 	size_t i;
@@ -81,6 +82,8 @@ head(FILE *fp, const struct answer *a)
 	fprintf(fp, "%s   %s %s", n->site, n->node,
 	    out_tone(role, sizeof(role), out_role_tone(n->role),
 		role_name((enum role)n->role)));
+	if (n->role == ROLE_BACKUP && s != NULL && s->npeers > 0)
+		fprintf(fp, ", %s", s->ready ? "ready" : "not ready");
 	for (i = 0; (p = answer_row(a, ROW_PEER, i)) != NULL; i++)
 		head_peer(fp, p);
 	fprintf(
@@ -89,13 +92,28 @@ head(FILE *fp, const struct answer *a)
 	fputs("\n\n", fp);
 }
 
+/* Do all others say that they are not master? */
+static bool
+others_rest(const struct answer *a)
+{
+	const struct ctl_peer *p;
+	size_t i;
+
+	for (i = 0; (p = answer_row(a, ROW_PEER, i)) != NULL; i++)
+		if (!p->up || p->role == ROLE_MASTER)
+			return false;
+	return i > 0;
+}
+
 static void
-net_peer(
-    struct out_table *t, const struct ctl_vrrp *v, const struct ctl_vrrp_net *n)
+net_peer(struct out_table *t, const struct answer *a, const struct ctl_vrrp *v,
+    const struct ctl_vrrp_net *n)
 {
 	char addr[ADDR_STRLEN], buf[FMT_MAX];
+	bool quiet = v != NULL && n->peer_seen_us > v->down_us;
 
-	if (n->peer.s_addr == 0 || n->peer_seen_us == CTL_NEVER) {
+	if (n->peer.s_addr == 0 || n->peer_seen_us == CTL_NEVER ||
+	    (quiet && v->role == ROLE_MASTER && others_rest(a))) {
 		/* only masters speak: silence is what a master should hear */
 		out_cell(t, TONE_PLAIN, "-");
 		out_cell(t, TONE_PLAIN, "%s",
@@ -105,7 +123,7 @@ net_peer(
 		return;
 	}
 	out_cell(t, TONE_PLAIN, "%s", addr_str4(addr, n->peer));
-	if (v != NULL && n->peer_seen_us > v->down_us)
+	if (quiet)
 		out_cell(t, TONE_PLAIN, "quiet for %s",
 		    fmt_span(buf, n->peer_seen_us));
 	else
@@ -138,7 +156,7 @@ networks(FILE *fp, const struct answer *a)
 		    n->link_up ? "" : ", no link");
 		out_cell(&t, TONE_PLAIN, "%s",
 		    out_minute(buf, v != NULL ? v->since_real_ns : 0));
-		net_peer(&t, v, n);
+		net_peer(&t, a, v, n);
 	}
 	out_table_print(fp, &t);
 	putc('\n', fp);

@@ -145,12 +145,32 @@ begin(enum vrrp_release kind, uint32_t ctl_id, bool force)
 	h.began_us = clock_us();
 }
 
+/* It says no more than that it is not: it may also be unfit, say. */
+static void
+unready_text(const struct peer *p, char *buf, size_t sz)
+{
+	char n[FMT_MAX];
+
+	if (p->st.unconfirmed > 0)
+		snprintf(buf, sz,
+		    "refused: %s is not ready, it does not hold every flow "
+		    "yet; %s records unconfirmed (hactl show sync).\n"
+		    "\"hactl failover force\" does it anyway.",
+		    peers_name(p), fmt_count(n, p->st.unconfirmed));
+	else
+		snprintf(buf, sz,
+		    "refused: %s is not ready, it does not hold every flow "
+		    "yet or is not fit to be MASTER (hactl show summary "
+		    "there).\n"
+		    "\"hactl failover force\" does it anyway.",
+		    peers_name(p));
+}
+
 /* NULL: the peer can take over without losing a flow. */
 static const char *
 unready_reason(char *buf, size_t sz)
 {
 	const struct peer *p = peers_best();
-	char n[FMT_MAX];
 
 	if (hagwd.conf->h.nnodes < 2)
 		return "refused: this site has one node";
@@ -158,12 +178,11 @@ unready_reason(char *buf, size_t sz)
 		return "refused: no peer answers on the sync link; what it "
 		       "holds is not known (hactl show sync).\n"
 		       "\"hactl failover force\" does it anyway.";
-	if (!p->st.ready) {
+	if (p->st.role != ROLE_BACKUP) {
 		snprintf(buf, sz,
-		    "refused: %s is not ready, it does not hold every flow "
-		    "yet; %s records unconfirmed (hactl show sync).\n"
+		    "refused: %s is %s, not BACKUP (hactl show vrrp there).\n"
 		    "\"hactl failover force\" does it anyway.",
-		    peers_name(p), fmt_count(n, p->st.unconfirmed));
+		    peers_name(p), role_name((enum role)p->st.role));
 		return buf;
 	}
 	if (memcmp(p->st.hash, hagwd.conf->h.hash, CONF_HASH_LEN) != 0) {
@@ -174,11 +193,8 @@ unready_reason(char *buf, size_t sz)
 		    peers_name(p));
 		return buf;
 	}
-	if (p->st.role != ROLE_BACKUP) {
-		snprintf(buf, sz,
-		    "refused: %s is %s, not BACKUP (hactl show vrrp there).\n"
-		    "\"hactl failover force\" does it anyway.",
-		    peers_name(p), role_name((enum role)p->st.role));
+	if (!p->st.ready) {
+		unready_text(p, buf, sz);
 		return buf;
 	}
 	return NULL;
@@ -364,7 +380,10 @@ handover_barrier_done(const struct imsg_ct_barrier *msg)
 	}
 	if (h.ctl_id != 0) {
 		control_progress(h.ctl_id, self_name(),
-		    "holding, sync drained (%s unconfirmed)", n);
+		    msg->ok ? "holding, sync drained (%s unconfirmed)"
+			    : "sync NOT drained: %s unconfirmed; goes on "
+			      "all the same (force)",
+		    n);
 		if (msg->node < hagwd.conf->h.nnodes && msg->ok)
 			control_progress(h.ctl_id,
 			    hagwd.conf->h.nodes[msg->node].name,

@@ -52,7 +52,8 @@ warn_peer(uint32_t id, int i)
 	if (p->known && p->st.up && p->st.role == ROLE_FAULT)
 		warning(id, hagwd.conf->h.nodes[i].name,
 		    "hactl show vrrp there",
-		    "is FAULT, a network of its is down: it cannot take over");
+		    "is FAULT, one of its networks is down: it cannot take "
+		    "over");
 }
 
 static void

@@ -244,6 +244,49 @@ summary_calm(void **state)
 	expect(summary_text, &a, want);
 }
 
+/*
+ * A master hears nobody, rightly, while the others say they are not; a
+ * standby says of itself whether it is ready, and FAULT is never ready.
+ */
+static void
+summary_roles(void **state)
+{
+	struct answer a = {.nqueries = 0};
+	struct ctl_vrrp_net *net;
+	struct ctl_peer *p;
+	struct ctl_node *n;
+	char *got = NULL;
+	size_t len;
+	FILE *fp = open_memstream(&got, &len);
+
+	(void)state;
+	assert_non_null(fp);
+	put_all(&a);
+	net = (struct ctl_vrrp_net *)(void *)a.rows[ROW_VRRP_NET].v;
+	p = (struct ctl_peer *)(void *)a.rows[ROW_PEER].v;
+	n = (struct ctl_node *)(void *)a.rows[ROW_NODE].v;
+	net->peer_seen_us = 60000000;
+	p->role = ROLE_FAULT;
+	summary_text(fp, &a);
+	fflush(fp);
+	assert_null(strstr(got, "quiet"));
+	assert_null(strstr(got, "ready"));
+	rewind(fp);
+	p->up = 0; /* what it is then nobody knows */
+	summary_text(fp, &a);
+	fflush(fp);
+	assert_non_null(strstr(got, "quiet for 1m"));
+	rewind(fp);
+	n->role = ROLE_BACKUP;
+	((struct ctl_sync *)(void *)a.rows[ROW_SYNC].v)->ready = 0;
+	((struct ctl_sync *)(void *)a.rows[ROW_SYNC].v)->npeers = 1;
+	summary_text(fp, &a);
+	fclose(fp);
+	assert_non_null(strstr(got, "fw-1 BACKUP, not ready"));
+	free(got);
+	answer_free(&a);
+}
+
 /* What is wrong stands in aligned lines with where to look. */
 static void
 summary_warnings(void **state)
@@ -628,6 +671,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(summary_calm),
+	    cmocka_unit_test(summary_roles),
 	    cmocka_unit_test(summary_warnings),
 	    cmocka_unit_test(summary_unanswered),
 	    cmocka_unit_test(warnings_unanswered),
