@@ -51,6 +51,7 @@ struct control {
 
 static struct control off; /* without a control file: no faults */
 static struct control *ctl = &off;
+static bool child; /* started with an empty environment */
 
 /* The real call behind each name. */
 #define REAL(name)                     \
@@ -64,6 +65,7 @@ static void __attribute__((constructor)) start(void)
 	void *map;
 	int fd;
 
+	child = getenv("PATH") == NULL;
 	if (path == NULL || (fd = open(path, O_RDWR | O_CLOEXEC)) == -1)
 		return;
 	map =
@@ -109,6 +111,9 @@ family(int fd)
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
+	/* its filter knows no such call; of its own it has the socketpair */
+	if (child)
+		return fd == 3 ? AF_UNIX : -1;
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1)
 		return -1;
 	return ss.ss_family;
