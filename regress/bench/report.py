@@ -9,6 +9,7 @@ from ..lab.core import TOP, call
 from .rows import ROWS
 from .systems import TITLES
 
+BUSY = 1.0  # load average before a row
 RAW = TOP / "build" / "bench"
 RESULTS = TOP / "regress" / "bench" / "RESULTS.md"
 
@@ -124,6 +125,8 @@ def row_text(name, result):
               f" Repetitions: {runs}; {result['when']}, load before "
               f"{result['load']}, scale {result['scale']:g}, "
               f"build {result['build']}."]
+    if result["load"] > BUSY:
+        lines.append("The machine was not quiet: CPU and tails are high.")
     compared = tables(result)
     if compared:
         lines.append("Tables of both kernels at the end: " +

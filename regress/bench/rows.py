@@ -103,6 +103,8 @@ def one_crash(system, probe_us=1000, flows=0, others=0):
     gap = report["longest_gap_ms"]
     floor = (heard + interval * (3 + SKEW) - report["gap_end_us"]) / 1000
     floor += gap
+    if floor < interval * 2 / 1000:
+        raise LabError("the standby did not hear the active before the crash")
     sample = {"gap": gap, "floor": floor, "over": gap / floor,
               "late": gap - floor}
     if talkers:
