@@ -164,7 +164,11 @@ do_config(struct pending *p, const struct ctl_request *req)
 		return;
 	}
 	conf_print(f, hagwd.conf);
-	fclose(f);
+	if (fclose(f) == EOF || text == NULL) {
+		free(text);
+		control_end(id, 1, "%s", "no memory");
+		return;
+	}
 	control_text(id, text, len);
 	free(text);
 	control_end(id, 0, "%s", "");

@@ -285,7 +285,10 @@ send_report(uint32_t ctl_id, const struct conf_report *report)
 	if (f == NULL)
 		return;
 	conf_report_print(f, report);
-	fclose(f);
+	if (fclose(f) == EOF || text == NULL) {
+		free(text); /* no memory */
+		return;
+	}
 	if (ctl_id != 0)
 		control_text(ctl_id, text, len);
 	else

@@ -12,9 +12,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,12 +60,25 @@ static bool child; /* started with an empty environment */
 	if (real == NULL)              \
 	real = (__typeof__(&name))(uintptr_t)dlsym(RTLD_NEXT, #name)
 
+/* Where it was, for the log; then as without this. */
+static void
+crashed(int sig)
+{
+	void *frames[32];
+
+	backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
 static void __attribute__((constructor)) start(void)
 {
 	const char *path = getenv("HAGW_SHIM");
-	void *map;
+	void *map, *frame;
 	int fd;
 
+	(void)backtrace(&frame, 1); /* loads what it needs */
+	signal(SIGSEGV, crashed);
 	child = getenv("PATH") == NULL;
 	if (path == NULL || (fd = open(path, O_RDWR | O_CLOEXEC)) == -1)
 		return;
