@@ -34,8 +34,9 @@ merge() {
 	$top/fuzz_$1 -set_cover_merge=1 -use_counters=0 $(flags $1) $top/merged/$1 \
 	    $top/seeds/$1 $corpus/$1 $top/work/$1 >$top/$1.merge.log 2>&1 ||
 	    return 1
-	# a hundred is enough: the longest go
-	(cd $top/merged/$1 && ls -S | head -n -100 | xargs -r rm --)
+	# ninety are enough, the longest go; what was once wrong stays
+	(cd $top/merged/$1 && ls -S | head -n -90 | xargs -r rm --)
+	find $corpus/$1 -name 'found-*' -exec cp {} $top/merged/$1 \;
 	rm -rf ${corpus:?}/$1
 	cp -r $top/merged/$1 $corpus/$1
 	echo "$1: $(ls $corpus/$1 | wc -l) files, $(du -sb $corpus/$1 |
