@@ -181,6 +181,7 @@ bulk_begin(struct sync *s, int peer, const struct item *it, uint64_t now)
 	if (s->dump.kind != DUMP_SCAN)
 		dump_abort(s);
 	b->receiving = true;
+	b->heard_us = now;
 	b->generation = it->generation;
 	b->count = 0;
 	b->conflicts = b->failed = 0;

@@ -114,7 +114,8 @@ op_heard(struct peer *p, const struct wire_hb *hb)
 	int i = (int)p->node;
 	struct bulk_tx *b = &s->btx[i];
 
-	if (hb->gen_max >= b->generation)
+	/* of a stream that was given up, no beginning is on its way any more */
+	if (hb->gen_max >= b->generation || !p->tx.active)
 		b->steps = 0;
 	if (s->role == ROLE_MASTER && (hb->flags & HB_WANT_BULK) &&
 	    !(s->dump.kind == DUMP_BULK && s->dump.peer == i))
@@ -450,8 +451,10 @@ in_record(struct sync *s, int peer, struct item *it)
 {
 	struct bulk_rx *b = &s->brx[peer];
 
-	if (it->kind == ITEM_DUMP)
+	if (it->kind == ITEM_DUMP) {
 		b->count++;
+		b->heard_us = s->now;
+	}
 	s->peers[peer]->stats.records_in++;
 	/* an end is told by its original tuple: its reply is not known here */
 	if (it->rec.op != CT_OP_DELETE && !filter_pass(&s->filter, &it->rec)) {

@@ -14,7 +14,9 @@
 #include "syncd.h"
 
 /* nf_conntrack_tcp_timeout_max_retrans and _unacknowledged */
-#define TCP_RETRANS_S 300
+#define TCP_RETRANS_S  300
+/* Between two records of a bulk, at the most. */
+#define BULK_SILENT_US 3000000
 
 uint32_t
 settle_timeout(const struct imsg_ct_timeouts *t, const struct ct_rec *r)
@@ -211,6 +213,23 @@ settle_done(struct sync *s, uint64_t now)
 			s->peers[i]->hb_at = now;
 }
 
+/*
+ * A bulk whose sender broke it off has no end, and cannot be followed by
+ * another while its step is in use: one that is silent is given up.
+ */
+static void
+give_up_silent(struct sync *s, uint64_t now)
+{
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		struct bulk_rx *b = &s->brx[i];
+
+		if (!b->receiving || now - b->heard_us < BULK_SILENT_US)
+			continue;
+		b->receiving = false;
+		b->tainted = true; /* should its end come after all */
+	}
+}
+
 static bool
 receiving(const struct sync *s)
 {
@@ -230,8 +249,13 @@ settle_turn(struct sync *s, uint64_t now)
 			dump_start(s, DUMP_SETTLE, APPLY_NOPEER, now);
 		return;
 	}
-	if (!s->steps_known)
+	if (!s->steps_known) {
 		dump_start(s, DUMP_SCAN, APPLY_NOPEER, now);
-	else if (s->steps == STEPS_ALL && !receiving(s))
+		return;
+	}
+	if (s->steps != STEPS_ALL)
+		return;
+	give_up_silent(s, now);
+	if (!receiving(s))
 		dump_start(s, DUMP_RELEASE, APPLY_NOPEER, now);
 }

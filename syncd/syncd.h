@@ -520,6 +520,7 @@ struct bulk_rx {
 	uint32_t conflicts; /* EEXIST, since BEGIN */
 	uint32_t failed; /* not taken for another reason, since BEGIN */
 	uint32_t retries;
+	uint64_t heard_us; /* something of it */
 	uint64_t retry_at;
 	uint64_t started_us;
 };

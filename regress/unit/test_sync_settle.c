@@ -44,8 +44,17 @@ op_dump_close(void *arg)
 	(void)arg;
 }
 
-static const struct sync_ops ops = {
-    .inject = op_inject, .send = op_send, .dump_close = op_dump_close};
+static void
+op_dump(void *arg, uint32_t id)
+{
+	(void)arg;
+	(void)id;
+}
+
+static const struct sync_ops ops = {.inject = op_inject,
+    .send = op_send,
+    .dump = op_dump,
+    .dump_close = op_dump_close};
 
 static int
 setup(void **state)
@@ -132,11 +141,33 @@ test_allowed(void **state)
 	node.dump.kind = DUMP_NONE;
 }
 
+/* Every hold step in use, and a bulk under way whose sender broke it off. */
+static void
+test_a_silent_bulk_is_given_up(void **state)
+{
+	struct bulk_rx *b = &node.brx[1];
+
+	(void)state;
+	node.steps = STEPS_ALL;
+	node.steps_known = true;
+	b->receiving = true;
+	b->heard_us = 1000000;
+	settle_turn(&node, 3900000);
+	assert_true(b->receiving);
+	assert_int_equal(node.dump.kind, DUMP_NONE);
+	settle_turn(&node, 4100000);
+	assert_false(b->receiving);
+	assert_true(b->tainted);
+	assert_int_equal(node.dump.kind, DUMP_RELEASE);
+	node.dump.kind = DUMP_NONE;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_allowed),
+	    cmocka_unit_test(test_a_silent_bulk_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
