@@ -50,7 +50,6 @@ enum imsg_type {
 	IMSG_LINK_STATE, /* P->V,S imsg_link */
 	/* VRRP */
 	IMSG_VRRP_STATE, /* V->P imsg_vrrp_state */
-	IMSG_VRRP_LEASE, /* V->P: an advertisement went out as MASTER */
 	IMSG_VRRP_ANNOUNCE, /* V->P: send GARPs again */
 	IMSG_VRRP_HANDOVER, /* V->P: ask the master to hand over (preempt) */
 	IMSG_VRRP_RESUME, /* P->V imsg_vrrp_resume, before RECONF_DONE */

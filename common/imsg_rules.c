@@ -49,7 +49,6 @@ static const struct imsg_rule rules[IMSG_MAX] = {
     RULE(FD_LEASE, .to = V, .phases = PHASE_RUN, .fd = true),
     RULE(LINK_STATE, .to = V | S, .phases = PHASE_RUN, LEN(imsg_link)),
     RULE(VRRP_STATE, .from = V, .phases = PHASE_RUN, LEN(imsg_vrrp_state)),
-    RULE(VRRP_LEASE, .from = V, .phases = PHASE_RUN),
     RULE(VRRP_ANNOUNCE, .from = V, .phases = PHASE_RUN),
     RULE(VRRP_HANDOVER, .from = V, .phases = PHASE_RUN),
     RULE(VRRP_RESUME, .to = V, .phases = PHASE_READY, LEN(imsg_vrrp_resume)),

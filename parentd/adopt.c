@@ -77,7 +77,9 @@ adopt_to_vrrpd(void)
 void
 adopt_lease(uint64_t now_us)
 {
-	lease->renewed_us = now_us;
+	lease->begun_us = now_us;
+	if (now_us == 0)
+		lease->beat_us = 0;
 }
 
 void
@@ -93,34 +95,33 @@ adopt_refreshed_us(void)
 }
 
 static uint64_t
-left_of(uint64_t renewed_us, uint64_t now)
+left_of(uint64_t from_us, uint64_t now)
 {
 	uint64_t term =
 	    LEASE_INTERVALS * (uint64_t)hagwd.conf->h.ha.advertise_us;
 
 	/* 0 is a lease given back; one from the future is of another boot */
-	if (renewed_us == 0 || renewed_us > now || now - renewed_us >= term)
+	if (from_us == 0 || from_us > now || now - from_us >= term)
 		return 0;
-	return term - (now - renewed_us);
+	return term - (now - from_us);
 }
 
-/* A vrrpd that outlived an earlier hagwd renews it in its own way. */
 uint64_t
 adopt_left_us(void)
 {
 	uint64_t now = clock_us();
-	uint64_t told = left_of(lease->renewed_us, now);
-	uint64_t orphan = left_of(lease->orphan_us, now);
+	uint64_t begun = left_of(lease->begun_us, now);
+	uint64_t beat = left_of(lease->beat_us, now);
 
-	return told > orphan ? told : orphan;
+	return begun > beat ? begun : beat;
 }
 
 /* Whoever speaks for this node is not to go on. */
 static void
 lease_forget(void)
 {
-	lease->renewed_us = 0;
-	lease->orphan_us = 0;
+	lease->begun_us = 0;
+	lease->beat_us = 0;
 	lease->owner = 0;
 }
 

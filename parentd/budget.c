@@ -17,7 +17,6 @@ static const struct budget_rule {
     {IMSG_VRRP_ANNOUNCE, 20, 100},
     {IMSG_VRRP_HANDOVER, 20, 100},
     {IMSG_VRRP_RELEASED, 20, 100},
-    {IMSG_VRRP_LEASE, 1000, 3000}, /* 100 at the shortest interval */
     {IMSG_CT_DUMP, 10, 30},
     {IMSG_CT_STATUS, 500, 2000},
     {IMSG_CT_BARRIER_DONE, 20, 100},

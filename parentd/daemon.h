@@ -141,7 +141,6 @@ int nets_ctl_listen(void); /* -1: said why */
 /* takeover.c: role -> addresses, announcements, the other children */
 void takeover_init(void);
 void takeover_state(enum role, const char *reason);
-void takeover_lease(void);
 void takeover_refresh(void); /* each second */
 void takeover_reconf(const struct conf *old);
 void takeover_address_lost(int ifindex, struct in_addr);
@@ -152,7 +151,7 @@ void takeover_again(void); /* announce once more */
 /* adopt.c: what an earlier hagwd left in the kernel */
 void adopt_init(const char *rundir);
 void adopt(void);
-void adopt_lease(uint64_t now_us); /* renewed; 0: given back */
+void adopt_lease(uint64_t now_us); /* begun; 0: given back */
 void adopt_refreshed(void); /* the addresses' lifetimes */
 uint64_t adopt_refreshed_us(void); /* when */
 uint64_t adopt_left_us(void); /* of the lease; 0: it ran out */

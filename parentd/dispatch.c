@@ -152,14 +152,6 @@ on_vrrp_state(struct child *c, const struct imsg *im)
 }
 
 static void
-on_vrrp_lease(struct child *c, const struct imsg *im)
-{
-	(void)c;
-	(void)im;
-	takeover_lease();
-}
-
-static void
 on_vrrp_announce(struct child *c, const struct imsg *im)
 {
 	(void)c;
@@ -473,7 +465,6 @@ static handler_fn *const handlers[IMSG_MAX] = {
     [IMSG_PROC_EVENT] = on_event,
     [IMSG_RECONF_DRAINED] = on_drained,
     [IMSG_VRRP_STATE] = on_vrrp_state,
-    [IMSG_VRRP_LEASE] = on_vrrp_lease,
     [IMSG_VRRP_ANNOUNCE] = on_vrrp_announce,
     [IMSG_VRRP_HANDOVER] = on_vrrp_handover,
     [IMSG_VRRP_RELEASED] = on_vrrp_released,

@@ -145,13 +145,11 @@ become(enum role role, const char *reason)
 }
 
 static void
-lease_renew(void)
+lease_watch(void)
 {
-	struct timeval tv =
-	    clock_tv(LEASE_INTERVALS * (uint64_t)hagwd.conf->h.ha.advertise_us);
+	struct timeval left = clock_tv(adopt_left_us());
 
-	event_add(lease_timer, &tv);
-	adopt_lease(clock_us());
+	event_add(lease_timer, &left);
 }
 
 void
@@ -164,19 +162,12 @@ takeover_state(enum role role, const char *reason)
 		nets_events(true);
 		set_vips();
 		announce_vips();
-		lease_renew();
+		adopt_lease(clock_us());
+		lease_watch();
 	} else if (hagwd.role == ROLE_MASTER) {
 		remove_vips();
 	}
 	become(role, reason);
-}
-
-/* One that was on its way while the lease ran out renews nothing. */
-void
-takeover_lease(void)
-{
-	if (hagwd.role == ROLE_MASTER)
-		lease_renew();
 }
 
 static void
@@ -187,22 +178,17 @@ revoke(const char *why)
 	become(ROLE_BACKUP, why);
 }
 
-/*
- * The peer's down timer is 3 intervals and its skew: we are before it. After
- * a restart of hagwd the vrrpd of the one before may still be at it.
- */
+/* The peer's down timer is 3 intervals and its skew: we are before it. */
 static void
 lease_ran_out(evutil_socket_t fd, short what, void *arg)
 {
-	struct timeval left = clock_tv(adopt_left_us());
-
 	(void)fd;
 	(void)what;
 	(void)arg;
 	if (hagwd.role != ROLE_MASTER)
 		return;
-	if (timerisset(&left))
-		event_add(lease_timer, &left);
+	if (adopt_left_us() > 0)
+		lease_watch();
 	else
 		revoke("vrrpd has not advertised for 3 intervals: "
 		       "addresses withdrawn");
@@ -220,8 +206,6 @@ inject_closed(evutil_socket_t fd, short what, void *arg)
 void
 takeover_init(void)
 {
-	struct timeval left = clock_tv(adopt_left_us());
-
 	lease_timer = evtimer_new(hagwd.base, lease_ran_out, NULL);
 	inject_timer = evtimer_new(hagwd.base, inject_closed, NULL);
 	if (lease_timer == NULL || inject_timer == NULL)
@@ -231,7 +215,7 @@ takeover_init(void)
 	hagwd.view.inject = hagwd.role != ROLE_MASTER;
 	if (hagwd.role == ROLE_MASTER) { /* adopted */
 		set_vips();
-		event_add(lease_timer, &left);
+		lease_watch();
 	}
 }
 

@@ -80,10 +80,8 @@ static void
 run_lease(const struct fsm_action *a)
 {
 	(void)a;
-	if (group.sent > 0 && group.orphan)
+	if (group.sent > 0)
 		lease_beat(clock_us());
-	else if (group.sent > 0)
-		proc_send(IMSG_VRRP_LEASE, 0, NULL, 0);
 }
 
 static void

@@ -49,7 +49,8 @@ lease_lingers(uint64_t now, uint64_t interval_us)
 void
 lease_beat(uint64_t now)
 {
-	page->orphan_us = now;
+	if (page != NULL)
+		page->beat_us = now;
 }
 
 bool

@@ -76,9 +76,8 @@ def vrrpd():
     ] + senders("CT_INJECT", "NAT_COMMIT", "CTL_REQUEST")
         + life() + state[1:]
         + lengths(("VRRP_STATE", 259), ("VRRP_RELEASED", 0),
-                  ("VRRP_LEASE", 1))
+                  ("VRRP_ANNOUNCE", 1))
         + senders("VRRP_ROLE", "FD_VRRP_TX", "CTL_NODE", "CT_DUMP") + [
-        ("lease-flood", flood("VRRP_LEASE", 2000), "far more often"),
         ("announce-flood", flood("VRRP_ANNOUNCE", 1000), "far more often"),
         ("handover-flood", flood("VRRP_HANDOVER", 1000), "far more often"),
         ("stray-rows", msg("CTL_END", b"\x1b" * 260, 77), None),
@@ -169,7 +168,7 @@ def syncd_master():
     return (own[:5] + framing()[:2] + senders("VRRP_STATE", "NAT_BATCH",
                                               "CTL_CANCEL")
             + own[5:] + life() + framing()[2:]
-            + senders("VRRP_LEASE", "CT_APPLIED", "FD_CT_DUMP"))
+            + senders("VRRP_ANNOUNCE", "CT_APPLIED", "FD_CT_DUMP"))
 
 
 def bad_batches():

@@ -31,19 +31,6 @@ test_flood(void **state)
 	assert_int_equal(passed(&b, IMSG_VRRP_STATE, 1000, 60 * SECOND), 101);
 }
 
-/* An advertisement each 10 ms for a minute, and late ones all at once. */
-static void
-test_a_lease_is_never_too_much(void **state)
-{
-	struct budget b = {0};
-	uint64_t now = SECOND;
-
-	(void)state;
-	for (unsigned int i = 0; i < 6000; i++, now += 10000)
-		assert_true(budget_take(&b, IMSG_VRRP_LEASE, now));
-	assert_int_equal(passed(&b, IMSG_VRRP_LEASE, 500, now), 500);
-}
-
 static void
 test_what_is_not_in_the_table(void **state)
 {
@@ -59,7 +46,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_flood),
-	    cmocka_unit_test(test_a_lease_is_never_too_much),
 	    cmocka_unit_test(test_what_is_not_in_the_table),
 	};
 
