@@ -1,6 +1,7 @@
 """A child that cannot be kept running: the delay grows, it is shown, and it
 ends in a defined state.
 """
+import contextlib
 import os
 import signal
 import time
@@ -36,9 +37,21 @@ def rows(full):
             + figures.table(rows), time.monotonic() - began, full)
 
 
-def begin_loop(gw, child, how):
+@contextlib.contextmanager
+def loop(world, gw, child, how):
+    """It cannot be kept running; and at the end it can again."""
     gw.mode(child, how)
-    os.kill(gw.child(child), signal.SIGKILL)
+    pid = gw.child(child)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        gw.mode(child, "run")
+        for each in world.gateways:
+            if each.hagwd is None:
+                each.start_hagwd()
+        heal(world, gw)
 
 
 def process(gw, name):
@@ -50,8 +63,7 @@ def warnings(gw):
     return gw.hactl("show", "summary").stdout
 
 
-def heal(world, gw, child):
-    gw.mode(child, "run")
+def heal(world, gw):
     world.wait_running(gw, 15)
     lab.wait_for(f"{gw.name}: no warning of health", lambda:
                  "not fit" not in warnings(gw), 15, 0.1)
@@ -74,29 +86,30 @@ def test_the_master_gives_up(world, rows, child, how):
     peer = world.other(gw)
     world.mark()
     began = time.monotonic()
-    begin_loop(gw, child, how)
-    lab.wait_for(f"{peer.name}: sole master", lambda:
-                 peer.is_master() and not gw.holds(), 15, 0.01)
-    took = time.monotonic() - began
-    time.sleep(1)
-    seen = world.measure()
-    assert seen["lost"] == 0, seen
-    assert seen["both_ms"] < (2 if child == "vrrpd" else 1000), seen
-    first = process(gw, child)["restarts"]
-    time.sleep(3)
-    row = process(gw, child)
-    assert row["restarts"] - first <= 6, "no back-off"
-    assert row["restarts"] >= 5
-    assert "ended by signal" in row["note"], row
-    assert child in warnings(gw)
-    assert "not fit to be MASTER" in warnings(gw)
-    assert not gw.holds() and peer.is_master()
+    with loop(world, gw, child, how):
+        lab.wait_for(f"{peer.name}: sole master", lambda:
+                     peer.is_master() and not gw.holds(), 15, 0.01)
+        took = time.monotonic() - began
+        time.sleep(1)
+        seen = world.measure()
+        assert seen["lost"] == 0, seen
+        assert seen["both_ms"] < (2 if child == "vrrpd" else 1000), seen
+        lab.wait_for("it is shown", lambda:
+                     "not fit to be MASTER" in warnings(gw), 10, 0.1)
+        first = process(gw, child)["restarts"]
+        time.sleep(3)
+        row = process(gw, child)
+        assert row["restarts"] - first <= 6, "no back-off"
+        assert row["restarts"] >= 5
+        assert "ended by signal" in row["note"], row
+        assert child in warnings(gw)
+        assert "not fit to be MASTER" in warnings(gw)
+        assert not gw.holds() and peer.is_master()
     rows.append({"child": child, "dies": how, "peer MASTER after s": took,
                  "flows lost": seen["lost"],
                  "probes lost": seen["probes_lost"],
                  "longest probe gap ms": seen["probe_gap_ms"],
                  "starts in 3 s of the loop": row["restarts"] - first})
-    heal(world, gw, child)
     assert world.master() is peer
 
 
@@ -105,36 +118,33 @@ def test_ctld_is_missed_by_nobody(world):
     world.settled()
     gw = world.master()
     world.mark()
-    begin_loop(gw, "ctld", "before")
-    time.sleep(2)
-    assert gw.hactl("show", "summary", check=False).returncode in (3, 5)
-    gw.mode("ctld", "run")
+    with loop(world, gw, "ctld", "before"):
+        time.sleep(2)
+        answer = gw.hactl("show", "summary", check=False)
+        assert answer.returncode in (3, 5)
     lab.wait_for("hactl answers", gw.answers, 15)
     seen = world.measure()
     assert seen["lost"] == 0 and seen["changes"] == [], seen
     assert gw.is_master()
 
 
-def test_alone_it_goes_on(world, full):
+def test_alone_it_goes_on(world):
     """No other node can take over: the kernel forwards, this one stays."""
-    if not full:
-        pytest.skip("only with --full")
     world.settled()
     gw = world.master()
     peer = world.other(gw)
     peer.stop_hagwd()
     world.mark()
-    begin_loop(gw, "natd", "before")
-    lab.wait_for("it is shown", lambda:
-                 "not fit to be MASTER" in warnings(gw), 10, 0.1)
-    time.sleep(2)
-    seen = world.measure()
-    assert seen["lost"] == 0 and seen["changes"] == [], seen
-    assert gw.is_master()
-    peer.start_hagwd()
-    lab.wait_for(f"{peer.name}: gets it when it is ready", lambda:
-                 peer.is_master() and not gw.holds(), 25)
-    heal(world, gw, "natd")
+    with loop(world, gw, "natd", "before"):
+        lab.wait_for("it is shown", lambda:
+                     "not fit to be MASTER" in warnings(gw), 10, 0.1)
+        time.sleep(2)
+        seen = world.measure()
+        assert seen["lost"] == 0 and seen["changes"] == [], seen
+        assert gw.is_master()
+        peer.start_hagwd()
+        lab.wait_for(f"{peer.name}: gets it when it is ready", lambda:
+                     peer.is_master() and not gw.holds(), 25)
     assert world.measure()["lost"] == 0
 
 
@@ -145,13 +155,16 @@ def test_a_spare_without_a_ruleset_is_not_ready(world):
     peer = world.other(gw)
     peer.stop_hagwd()
     peer.run(["nft", "delete table inet hagw"], check=False)
-    peer.mode("natd", "before")
-    peer.start_hagwd()
-    time.sleep(2)
-    answer = gw.hactl("failover", check=False)
-    assert answer.returncode == 4, answer
-    assert "not ready" in answer.stdout + answer.stderr
-    heal(world, peer, "natd")
+    with loop(world, peer, "natd", "before"):
+        peer.start_hagwd()
+        time.sleep(2)
+        # it does not take part yet, and when it does it is not ready
+        assert gw.hactl("failover", check=False).returncode == 4
+        lab.wait_for("it takes part", lambda: "BACKUP" in
+                     peer.hactl("show", "vrrp").stdout, 15, 0.1)
+        answer = gw.hactl("failover", check=False)
+        assert answer.returncode == 4, answer
+        assert "not ready" in answer.stderr, answer
     lab.wait_for("the failover is not refused any more", lambda:
                  gw.hactl("failover", check=False).returncode == 0, 5, 0.2)
     world.pair.wait_master(peer)

@@ -122,9 +122,11 @@ def test_read_only_run_directory(world):
     enter = ["nsenter", "-m", "-t", str(gw.hagwd.pid)]
     lab.call([*enter, "mount", "--bind", gw.rundir, gw.rundir])
     lab.call([*enter, "mount", "-o", "remount,bind,ro", gw.rundir])
-    undisturbed(world, lambda: (kill_children(gw), gw.reload()))
-    assert len(lines_with(gw, "Read-only")) <= 1
-    lab.call([*enter, "umount", gw.rundir])
+    try:
+        undisturbed(world, lambda: (kill_children(gw), gw.reload()))
+        assert len(lines_with(gw, "Read-only")) <= 1
+    finally:
+        lab.call([*enter, "umount", "-l", gw.rundir])
 
 
 def test_it_does_not_start_on_a_read_only_run_directory(world):
