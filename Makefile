@@ -271,10 +271,7 @@ deps: ## install what building and testing need (Debian, Ubuntu)
 users: ## create the users and the group hagw runs as
 	sh etc/make-users.sh
 
-# The survival tests run at an interval of 10 ms and judge single lost
-# probes: they want a machine to themselves, and run in "make proof".
-PYTEST_ALL = $(PYTHON) -m pytest -q -o cache_dir=$(CURDIR)/build/pytest \
-	--ignore=regress/survival regress
+PYTEST_ALL = $(PYTHON) -m pytest -q -o cache_dir=$(CURDIR)/build/pytest regress
 
 test: ## install, build, run every test (as root)
 	@$(MAKE) --no-print-directory deps users
