@@ -465,25 +465,6 @@ def bulk(system_class, ctx):
                                 "p99": lag[1], "missed": lag[3]}, 20)
 
 
-@row("memory", "resident memory of all processes",
-     [Metric("active_0", "active, no flows", "MB", [Goal(40)]),
-      Metric("standby_0", "standby, no flows", "MB", [Goal(40)]),
-      Metric("active_1m", "active, 1,000,000 flows", "MB", [Goal(40)]),
-      Metric("standby_1m", "standby, 1,000,000 flows", "MB", [Goal(40)])],
-     [Hagw, Inject, Cache], repeat=3)
-def memory(system_class, ctx):
-    """The sum of VmRSS, shared pages counted in each process."""
-    with system_class() as system:
-        sides = {"active": system.active, "standby": system.standby}
-        sample = {f"{side}_0": rss_mb(gw.pids_of("all"))
-                  for side, gw in sides.items()}
-        system.fill(ctx.n(1000000, 5000))
-        time.sleep(2)
-        for side, gw in sides.items():
-            sample[f"{side}_1m"] = rss_mb(gw.pids_of("all"))
-        return checked(system, sample)
-
-
 @row("start", "start of hagwd",
      [Metric("ready", "to hactl's answer, all children up", "s",
              [Goal(0.3)]),
@@ -507,28 +488,36 @@ def start_row(_system_class, ctx):
                                 "bulk": time.monotonic() - start})
 
 
-@row("idle", "idle CPU of all processes at an interval of 100 ms",
-     [Metric("active_0", "active, no flows", "%", [Goal(0.3)]),
-      Metric("standby_0", "standby, no flows", "%", [Goal(0.3)]),
-      Metric("active_1m", "active, 1,000,000 idle flows", "%",
-             [Goal(0.3)]),
-      Metric("standby_1m", "standby, 1,000,000 idle flows", "%",
-             [Goal(0.3)])], [Hagw, Inject], repeat=3)
+def resident(title, unit, key, limit):
+    """Both sides, empty and full."""
+    return [Metric(f"{key}_{side}_{n}", f"{title}, {side}, {flows}", unit,
+                   [Goal(limit)])
+            for n, flows in (("0", "no flows"), ("1m", "1,000,000 flows"))
+            for side in ("active", "standby")]
+
+
+@row("idle", "memory and idle CPU of all processes, interval 100 ms",
+     resident("resident memory", "MB", "rss", 40)
+     + resident("idle CPU", "% of a core", "cpu", 0.3),
+     [Hagw, Inject], repeat=3)
 def idle(system_class, ctx):
-    """Percent of one core over 20 s, 10 s after the last change."""
+    """The sum of VmRSS, shared pages counted in each process; percent of
+    one core over 20 s, 12 s after the last change."""
     with system_class("100ms") as system:
         sides = {"active": system.active, "standby": system.standby}
         sample = {}
         for count, key in ((0, "0"), (ctx.n(1000000, 5000), "1m")):
             if count:
                 system.fill(count)
-            time.sleep(ctx.s(15))
+            time.sleep(ctx.s(12))
             window = ctx.s(20)
             cpu = Cpu(**{side: gw.pids_of("all")
                          for side, gw in sides.items()})
             time.sleep(window)
             for side, us in cpu.us().items():
-                sample[f"{side}_{key}"] = us / window / 10000
+                sample[f"cpu_{side}_{key}"] = us / window / 10000
+                sample[f"rss_{side}_{key}"] = rss_mb(
+                    sides[side].pids_of("all"))
         return checked(system, sample)
 
 

@@ -130,6 +130,7 @@ class System:
 
     name = ""
     gateway = None
+    fill_rate = 25000  # flows per second it can follow with ease
 
     def __init__(self, interval="1s", start=True):
         self.interval = interval
@@ -198,10 +199,10 @@ class System:
         return self.held() >= count if count else self.held() < 50
 
     def fill(self, count):
-        """Other flows, at a rate every system can follow."""
-        rate = 25000
+        """Other flows, at a rate it can follow."""
         if count:
-            self.load(count, rate=rate, timeout=count / rate * 3 + 60)
+            self.load(count, rate=self.fill_rate,
+                      timeout=count / self.fill_rate * 3 + 60)
             self.settle(count, timeout=120)
 
     def quiet(self):
@@ -240,6 +241,7 @@ class System:
 class Hagw(System):
     name = "hagw"
     gateway = BenchGateway
+    fill_rate = 50000
 
     def configuration(self):
         return {"site.yaml": pathlib.Path(self.pair.gateways[0].site)
