@@ -213,13 +213,14 @@ ring_slots(unsigned int npeers)
 	return n;
 }
 
+/* What changes is told at once; the rest only shows that there is a peer. */
 static uint64_t
 heartbeat_us(const struct conf *c)
 {
 	uint64_t us = c->h.ha.advertise_us;
 
-	if (us < HB_MIN_US)
-		return HB_MIN_US;
+	if (us < HB_DOWN_US / HB_MISSED)
+		return HB_DOWN_US / HB_MISSED;
 	return us > HB_MAX_US ? HB_MAX_US : us;
 }
 
