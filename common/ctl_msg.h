@@ -232,7 +232,7 @@ struct ctl_nat_rule {
 
 struct ctl_process {
 	char name[12];
-	char state[16]; /* running, starting, waiting 4s, stopped */
+	char state[16]; /* running, silent, starting, waiting, stopped */
 	char note[64]; /* what the sandbox lacks, the last exit */
 	int32_t pid;
 	uint32_t restarts;

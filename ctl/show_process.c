@@ -1,5 +1,6 @@
 /* The daemon's processes and how they fare. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "fmt.h"
 #include "hactl.h"
@@ -38,7 +39,8 @@ process_row(struct out_table *t, const struct ctl_process *p)
 		out_cell(t, TONE_PLAIN, "%" PRId32, p->pid);
 	else
 		out_cell(t, TONE_PLAIN, "-");
-	out_cell(t, p->pid > 0 ? TONE_PLAIN : TONE_WARN, "%s", p->state);
+	out_cell(t, strcmp(p->state, "running") == 0 ? TONE_PLAIN : TONE_WARN,
+	    "%s", p->state);
 	out_cell(t, TONE_PLAIN, "%s",
 	    p->pid > 0 ? fmt_span(buf, p->uptime_us) : "-");
 	out_cell(t, TONE_PLAIN, "%s", fmt_count(buf, p->restarts));

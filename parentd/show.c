@@ -8,6 +8,21 @@
 #include "fmt.h"
 #include "sandbox.h"
 
+/* Two pings without an answer; after ten it counts as hung (child.c). */
+#define SILENT_US 2500000
+
+static bool
+silent(const struct child *c, char *buf, size_t sz)
+{
+	uint64_t us = clock_us() - c->pong_us;
+	char span[FMT_MAX];
+
+	if (c->state != CHILD_RUNNING || us < SILENT_US)
+		return false;
+	snprintf(buf, sz, "no answer for %s", fmt_span(span, us));
+	return true;
+}
+
 static void __attribute__((format(printf, 4, 5)))
 warning(uint32_t id, const char *object, const char *hint, const char *fmt, ...)
 {
@@ -80,6 +95,9 @@ warn_node(uint32_t id, const struct ctl_node *node)
 			warning(id, proc_name(c->id), "hactl show process",
 			    "not running (%s)",
 			    c->note[0] != '\0' ? c->note : "starting");
+		else if (silent(c, buf, sizeof(buf)))
+			warning(id, proc_name(c->id), "hactl show process",
+			    "%s", buf);
 		else if (c->failures > 2)
 			warning(id, proc_name(c->id), "hactl show process",
 			    "died %u times in a row (%s)", c->failures,
@@ -171,6 +189,8 @@ send_child(uint32_t id, const struct child *c)
 	snprintf(row.name, sizeof(row.name), "%s", proc_name(c->id));
 	snprintf(row.state, sizeof(row.state), "%s", states[c->state]);
 	lacks_note(row.note, sizeof(row.note), c);
+	if (silent(c, row.note, sizeof(row.note)))
+		snprintf(row.state, sizeof(row.state), "silent");
 	if (c->pid > 0) {
 		row.uptime_us = clock_us() - c->started_us;
 		row.rss_kb = rss_kb(c->pid);

@@ -76,6 +76,27 @@ def test_a_hung_vrrpd_loses_its_lease(pair, nat1):
     assert nat2.is_master() and not nat1.holds()
 
 
+def test_a_silent_child_is_named_where_one_looks(pair, nat1):
+    """hactl does not get its rows; the hint leads to the reason."""
+    child = nat1.child("natd")
+    os.kill(child, signal.SIGSTOP)
+    try:
+        lab.wait_for("it is shown", lambda: "silent" in
+                     nat1.hactl("show", "process", check=False).stdout, 6)
+        row = [line for line in nat1.hactl("show", "process").stdout
+               .splitlines() if line.startswith("natd")][0]
+        assert "no answer for" in row
+        summary = nat1.hactl("show", "summary", check=False).stdout
+        named = [line for line in summary.splitlines()
+                 if line.startswith("  natd")]
+        assert len(named) == 1 and "no answer for" in named[0], summary
+    finally:
+        os.kill(child, signal.SIGCONT)
+    lab.wait_for("it runs again", lambda: "silent" not in
+                 nat1.hactl("show", "process").stdout, 5)
+    assert nat1.child("natd") == child
+
+
 def test_a_dead_hagwd_leaves_no_address_behind(pair, nat1):
     """Cables stay plugged, so only the kernel can take the addresses."""
     nat2 = pair.gateways[1]
