@@ -24,9 +24,13 @@ class Talkers:
                                   port)), flows,
                                   name=f"talkers-client-{client.name}-{port}")
         self.flows = flows
-        connected = self.client.read(15)["connected"]
-        if connected != flows:
-            raise LabError(f"{connected} of {flows} flows connected")
+        try:
+            connected = self.client.read(15)["connected"]
+            if connected != flows:
+                raise LabError(f"{connected} of {flows} flows connected")
+        except LabError:
+            self.stop()
+            raise
 
     def report(self):
         return self.client.ask("report")

@@ -162,11 +162,20 @@ class World:
         lab.wait_for(f"{gw.name}: all children run",
                      lambda: self.running(gw), timeout, 0.02)
 
-    def new_talkers(self):
-        """Others in place of those that were lost."""
+    def new_talkers(self, tries=3):
+        """Others in place of those that were lost, and no master yet that
+        would not stay it: the machine may go on standing still."""
         self.talkers.stop()
-        self.talkers = lab.Talkers(self.pair.client1, self.pair.client2,
-                                   self.pair.outside, FLOWS)
+        for left in reversed(range(tries)):
+            self.settled()
+            try:
+                self.talkers = lab.Talkers(
+                    self.pair.client1, self.pair.client2, self.pair.outside,
+                    FLOWS)
+                return
+            except lab.LabError:
+                if not left:
+                    raise
 
     def mark(self):
         """A new window for everything that is measured."""
