@@ -5,6 +5,8 @@
  * are removed: the addresses' own lifetime is longer than a peer waits.
  */
 #include <sys/mman.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,20 +29,29 @@ static size_t nfound;
 
 /*
  * All of its blocks must be there: a store into a page for which the disk
- * has no room would end this process.
+ * has no room would end this process. And none may wait for a disk, as one
+ * into a page that is just being written out does: vrrpd stores there before
+ * each peer's timer runs out.
  */
 static int
 lease_open(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct statfs fs;
 
-	if (fd == -1)
-		return -1;
-	if ((errno = posix_fallocate(fd, 0, sizeof(*lease))) != 0) {
-		close(fd);
-		return -1;
+	if (fd == -1 || fstatfs(fd, &fs) == -1 ||
+	    (errno = posix_fallocate(fd, 0, sizeof(*lease))) != 0) {
+		log_warn("%s: a restart will not keep mastership", path);
+	} else if (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC) {
+		log_warnx("%s: not on a tmpfs: a restart will not keep "
+			  "mastership",
+		    path);
+	} else {
+		return fd;
 	}
-	return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
 }
 
 void
@@ -51,7 +62,6 @@ adopt_init(const char *rundir)
 
 	snprintf(path, sizeof(path), "%s/lease", rundir);
 	if ((lease_fd = lease_open(path)) == -1) {
-		log_warn("%s: a restart will not keep mastership", path);
 		lease_fd = memfd_create("lease", MFD_CLOEXEC);
 		if (lease_fd == -1 || ftruncate(lease_fd, sizeof(*lease)) == -1)
 			fatal("lease page");

@@ -359,6 +359,18 @@ class Host:
         return [int(pid) for pid in text.split()]
 
 
+def memory_directory():
+    """A tmpfs, as /run is where hagw is used; None: the default."""
+    with open("/proc/mounts", encoding="utf-8") as f:
+        mounts = {where: (kind, options.split(",")) for
+                  _, where, kind, options, *_ in map(str.split, f)}
+    for each in ("/run", "/dev/shm"):
+        kind, options = mounts.get(each, ("", []))
+        if kind == "tmpfs" and "noexec" not in options:
+            return each
+    return None
+
+
 class Lab:
     """A set of hosts and networks, and all that was started in them."""
 
@@ -371,7 +383,8 @@ class Lab:
         self.networks = {}
         self.closed = False
         sweep()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"hagw-{self.run}-"))
+        self.dir = pathlib.Path(tempfile.mkdtemp(
+            prefix=f"hagw-{self.run}-", dir=memory_directory()))
         self.dir.chmod(0o755)
         self._register()
         _open_labs.append(self)

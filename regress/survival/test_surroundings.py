@@ -1,6 +1,8 @@
 """The wall clock steps, the disk is full, the run directory read-only."""
 import os
+import pathlib
 import signal
+import tempfile
 import time
 
 import pytest
@@ -140,6 +142,33 @@ def test_it_does_not_start_on_a_read_only_run_directory(world):
     assert proc.returncode == 1
     assert "Read-only file system" in proc.stderr
     assert str(gw.rundir) in proc.stderr
+
+
+def file_system(path):
+    return lab.call(["stat", "-f", "-c", "%T", path]).stdout.strip()
+
+
+def test_a_run_directory_on_a_disk(world):
+    """It could make vrrpd wait for it: done without, and said so."""
+    gw = world.gateways[1]
+    usual = gw.rundir
+    gw.stop_hagwd()
+    with tempfile.TemporaryDirectory(dir=lab.BUILD) as on_disk:
+        if file_system(on_disk) in ("tmpfs", "ramfs"):
+            pytest.skip("no disk here")
+        gw.rundir = pathlib.Path(on_disk)
+        gw.rundir.chmod(0o755)
+        try:
+            gw.start_hagwd()
+            world.settled()
+            told = lines_with(gw, "not on a tmpfs")
+            assert len(told) == 1 and f"{on_disk}/lease" in told[0]
+            undisturbed(world, lambda: kill_children(gw))
+            gw.stop_hagwd()
+        finally:
+            gw.rundir = usual
+            gw.start_hagwd()
+    world.settled()
 
 
 def test_tables_are_equal_at_the_end(world):
