@@ -119,10 +119,12 @@ left_of(uint64_t from_us, uint64_t now)
 uint64_t
 adopt_left_us(void)
 {
+	uint64_t begun = lease->begun_us, beat = lease->beat_us;
+	/* after them, or one written just now would be from the future */
 	uint64_t now = clock_us();
-	uint64_t begun = left_of(lease->begun_us, now);
-	uint64_t beat = left_of(lease->beat_us, now);
 
+	begun = left_of(begun, now);
+	beat = left_of(beat, now);
 	return begun > beat ? begun : beat;
 }
 
