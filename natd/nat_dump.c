@@ -100,14 +100,20 @@ find_marker(struct bytes u, uint8_t *hash)
 	return false;
 }
 
-bool
-dump_marker(const struct nlmsghdr *nlh, uint8_t hash[NAT_HASH_LEN])
+void
+dump_rule(const struct nlmsghdr *nlh, struct nat_found *f)
 {
 	struct bytes attrs = attrs_of(nlh);
+	uint8_t hash[NAT_HASH_LEN];
 
-	return is_string(find(attrs, NFTA_RULE_TABLE), HAGW_NFT_TABLE) &&
-	    is_string(find(attrs, NFTA_RULE_CHAIN), NAT_STATE_CHAIN) &&
-	    find_marker(find(attrs, NFTA_RULE_USERDATA), hash);
+	if (!is_string(find(attrs, NFTA_RULE_TABLE), HAGW_NFT_TABLE))
+		return;
+	f->nrules++;
+	if (!is_string(find(attrs, NFTA_RULE_CHAIN), NAT_STATE_CHAIN) ||
+	    !find_marker(find(attrs, NFTA_RULE_USERDATA), hash))
+		return;
+	f->marker = true;
+	memcpy(f->hash, hash, sizeof(hash));
 }
 
 static uint64_t
@@ -149,4 +155,18 @@ dump_elems(
 	list = find(attrs_of(nlh), NFTA_SET_ELEM_LIST_ELEMENTS);
 	while (list.p != NULL && (a = next_attr(list, a)) != NULL)
 		take_elem(payload(a), set, cb, arg);
+}
+
+void
+dump_grace(const struct nlmsghdr *nlh, enum nat_grace *grace)
+{
+	struct bytes list = find(attrs_of(nlh), NFTA_SET_ELEM_LIST_ELEMENTS);
+	const struct nlattr *a = NULL;
+
+	while (list.p != NULL && (a = next_attr(list, a)) != NULL) {
+		if (find(payload(a), NFTA_SET_ELEM_TIMEOUT).p == NULL)
+			*grace = GRACE_OPEN;
+		else if (*grace == GRACE_NONE)
+			*grace = GRACE_ENDS;
+	}
 }

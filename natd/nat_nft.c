@@ -404,6 +404,12 @@ put_flush_chain(struct nat_batch *b, uint8_t chain)
 	put_rule(b, rule_new(chain), NFT_MSG_DELRULE, 0, chain);
 }
 
+size_t
+nft_nrules(const struct nat_plan *p)
+{
+	return p->nrules + 1;
+}
+
 int
 nft_full(struct nat_batch *b, const struct nat_plan *p)
 {

@@ -23,12 +23,14 @@ struct job {
 	TAILQ_ENTRY(job) entry;
 	struct imsg_nat_dump request;
 	enum nat_set set;
-	state_marker_cb *marker;
-	state_elem_cb *elem;
+	/* one of them, by what is asked for */
+	state_rules_cb *rules;
+	state_grace_cb *grace;
 	state_done_cb *done;
+	state_elem_cb *elem;
 	void *arg;
-	bool found;
-	uint8_t hash[NAT_HASH_LEN];
+	struct nat_found found;
+	enum nat_grace open;
 };
 
 static struct {
@@ -65,8 +67,10 @@ finish(enum state_result res)
 	TAILQ_REMOVE(&st.jobs, j, entry);
 	st.njobs--;
 	st.asked = false;
-	if (j->marker != NULL)
-		j->marker(res, j->found, j->hash);
+	if (j->rules != NULL)
+		j->rules(res, &j->found);
+	else if (j->grace != NULL)
+		j->grace(res, j->open);
 	else
 		j->done(j->arg, res);
 	free(j);
@@ -115,19 +119,17 @@ errno_of(const struct nlmsghdr *nlh)
 static int
 take_message(struct job *j, const struct nlmsghdr *nlh)
 {
-	uint8_t hash[NAT_HASH_LEN];
-
 	if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR)
 		return errno_of(nlh);
 	/* Somebody changed the table: the dump may have lost its place. */
 	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
 		return EAGAIN;
-	if (j->marker == NULL)
+	if (j->rules != NULL)
+		dump_rule(nlh, &j->found);
+	else if (j->grace != NULL)
+		dump_grace(nlh, &j->open);
+	else
 		dump_elems(nlh, j->set, j->elem, j->arg);
-	else if (dump_marker(nlh, hash)) {
-		j->found = true;
-		memcpy(j->hash, hash, sizeof(hash));
-	}
 	return -1;
 }
 
@@ -201,22 +203,39 @@ enqueue(const struct job *wanted)
 }
 
 void
-state_read_marker(state_marker_cb *cb)
+state_read_rules(state_rules_cb *cb)
 {
-	struct job j = {.marker = cb, .request.what = NAT_DUMP_RULES};
+	struct job j = {.rules = cb, .request.what = NAT_DUMP_RULES};
 
 	enqueue(&j);
+}
+
+static void
+enqueue_set(struct job *j, enum nat_set set)
+{
+	const char *name = nft_set_name(set);
+
+	j->set = set;
+	j->request.what = NAT_DUMP_ELEMENTS;
+	strncpy(j->request.set, name, sizeof(j->request.set) - 1);
+	enqueue(j);
+}
+
+void
+state_read_grace(state_grace_cb *cb)
+{
+	struct job j = {.grace = cb};
+
+	enqueue_set(&j, NS_GRACE);
 }
 
 void
 state_read_hits(
     enum nat_set set, state_elem_cb *elem, state_done_cb *done, void *arg)
 {
-	struct job j = {.set = set, .elem = elem, .done = done, .arg = arg};
+	struct job j = {.elem = elem, .done = done, .arg = arg};
 
-	j.request.what = NAT_DUMP_ELEMENTS;
-	strncpy(j.request.set, nft_set_name(set), sizeof(j.request.set) - 1);
-	enqueue(&j);
+	enqueue_set(&j, set);
 }
 
 int

@@ -19,6 +19,8 @@
 #define RETRY_MAX_US   30000000
 /* The kernel can take long over a batch, and a takeover has other work. */
 #define GRACE_LATER_US 1000000
+/* Between two looks whether somebody else changed the table. */
+#define LOOK_AGAIN_US  60000000
 
 /* qsort asks how much memory there is before it takes some. */
 static const struct sandbox_call natd_calls[] = {
@@ -35,7 +37,7 @@ static const struct sandbox_profile natd_sandbox = {
 
 enum busy {
 	BUSY_NOT,
-	BUSY_READING, /* the marker */
+	BUSY_READING, /* rules, or the grace */
 	BUSY_LOADING, /* a batch that makes the kernel hold `inflight` */
 	BUSY_GRACE /* a batch that sets the grace */
 };
@@ -53,11 +55,13 @@ static struct {
 	const struct conf *checked;
 	struct nat_plan *checked_plan;
 	enum busy busy;
-	bool rebuild; /* the marker was read: it is not ours, or another */
+	bool rebuild; /* the rules were read: they are not as they should be */
+	bool look; /* are they still? */
 	struct nat_batch batch; /* under way; for what it says of errors */
 	uint32_t batch_id;
 	bool role_known;
 	uint32_t role;
+	bool grace_read; /* of an adopted table */
 	bool grace_due; /* the kernel's is not known to be right */
 	bool grace_open; /* the kernel's is, without an end */
 	uint64_t grace_sent_ms;
@@ -70,6 +74,7 @@ static struct {
 	uint64_t retry_us;
 	char error[CTL_TEXT_MAX];
 	struct event *retry;
+	struct event *look_again;
 } nat;
 
 static void step(void);
@@ -161,22 +166,82 @@ retry(int fd, short what, void *arg)
 	step();
 }
 
+/* Its set is in no plan; what is right depends on the role alone. */
+static bool
+grace_wrong(void)
+{
+	return (nat.role == ROLE_MASTER) == nat.grace_open;
+}
+
 static void
-have_marker(enum state_result res, bool found, const uint8_t *hash)
+have_grace(enum state_result res, enum nat_grace grace)
+{
+	nat.busy = BUSY_NOT;
+	nat.grace_read = res == STATE_OK;
+	nat.grace_open = grace == GRACE_OPEN;
+	nat.grace_due = !nat.grace_read || grace_wrong();
+	step();
+}
+
+static bool
+is_loaded(const struct nat_found *f, const struct nat_plan *p)
+{
+	if (!f->marker || memcmp(f->hash, p->hash, NAT_HASH_LEN) != 0)
+		return false;
+	if (f->nrules == nft_nrules(p))
+		return true;
+	proc_event("table " HAGW_NFT_TABLE ": %zu rules where %zu belong: "
+		   "somebody changed it, loading it anew",
+	    f->nrules, nft_nrules(p));
+	return false;
+}
+
+/* Is it the table of an earlier natd? */
+static void
+have_rules(enum state_result res, const struct nat_found *f)
 {
 	nat.busy = BUSY_NOT;
 	if (res != STATE_OK) {
 		failed("table " HAGW_NFT_TABLE ": cannot be read");
 		return;
 	}
-	if (found && memcmp(hash, nat.wanted->hash, NAT_HASH_LEN) == 0) {
-		applied(nat.wanted);
-		nat.grace_due = true; /* its set is in no plan */
-		log_info("table %s: adopted as it is, %zu elements",
-		    HAGW_NFT_TABLE, nat.wanted->nelems);
-	} else {
+	if (!is_loaded(f, nat.wanted)) {
+		nat.rebuild = true;
+		step();
+		return;
+	}
+	applied(nat.wanted);
+	log_info("table %s: adopted as it is, %zu elements", HAGW_NFT_TABLE,
+	    nat.wanted->nelems);
+	nat.busy = BUSY_READING;
+	state_read_grace(have_grace);
+}
+
+/* Is it still what was loaded? One that cannot be read now is left alone. */
+static void
+have_look(enum state_result res, const struct nat_found *f)
+{
+	nat.busy = BUSY_NOT;
+	if (res == STATE_OK && !is_loaded(f, nat.kernel)) {
+		if (!f->marker)
+			proc_event("table " HAGW_NFT_TABLE ": somebody "
+				   "removed it, loading it anew");
+		set_plan(&nat.kernel, NULL);
 		nat.rebuild = true;
 	}
+	step();
+}
+
+static void
+look_again(int fd, short what, void *arg)
+{
+	struct timeval tv = clock_tv(LOOK_AGAIN_US);
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	nat.look = nat.kernel != NULL;
+	evtimer_add(nat.look_again, &tv);
 	step();
 }
 
@@ -240,9 +305,13 @@ step(void)
 		return;
 	if (nat.kernel == NULL && !nat.rebuild) {
 		nat.busy = BUSY_READING;
-		state_read_marker(have_marker);
+		state_read_rules(have_rules);
 	} else if (nat.kernel == NULL) {
 		load_full();
+	} else if (nat.look) {
+		nat.look = false;
+		nat.busy = BUSY_READING;
+		state_read_rules(have_look);
 	} else if (memcmp(nat.kernel->hash, nat.wanted->hash, NAT_HASH_LEN) !=
 	    0) {
 		load_changes();
@@ -337,7 +406,7 @@ on_role(const struct imsg *m)
 		evtimer_add(nat.grace_later, &tv);
 		return;
 	}
-	nat.grace_due = true;
+	nat.grace_due = !(first && nat.grace_read) || grace_wrong();
 	step();
 }
 
@@ -365,6 +434,7 @@ commit(struct conf *next)
 	nat.checked_plan = NULL;
 	nat.checked = NULL;
 	show_conf_changed();
+	nat.look = nat.kernel != NULL;
 	step();
 }
 
@@ -407,8 +477,11 @@ main(int argc, char *argv[])
 	nat.batch_id = (uint32_t)clock_us();
 	nat.retry = evtimer_new(proc_base(), retry, NULL);
 	nat.grace_later = evtimer_new(proc_base(), grace_later, NULL);
+	nat.look_again = evtimer_new(proc_base(), look_again, NULL);
 	if (nat.retry == NULL || nat.grace_later == NULL ||
-	    state_init(proc_base()) == -1 || show_init(proc_base(), view) == -1)
+	    nat.look_again == NULL || state_init(proc_base()) == -1 ||
+	    show_init(proc_base(), view) == -1)
 		fatalx("no timer");
+	look_again(-1, 0, NULL);
 	proc_run(&ops);
 }

@@ -161,6 +161,8 @@ int nft_full(struct nat_batch *, const struct nat_plan *);
 int nft_delta(
     struct nat_batch *, const struct nat_delta *, const struct nat_plan *to);
 int nft_grace(struct nat_batch *, uint64_t timeout_ms);
+/* Rules of the table once that plan is loaded. */
+size_t nft_nrules(const struct nat_plan *);
 void nft_batch_free(struct nat_batch *);
 /* "map fwd4 (nat.forward "https")": what the kernel refused. */
 void nft_label_str(const struct nat_batch *, uint32_t seq, const struct conf *,
@@ -197,22 +199,31 @@ void expr_nat(struct nftnl_rule *, uint32_t type, uint32_t portreg);
 /* nat_state.c: dumps by the parent's leave, one at a time */
 enum state_result { STATE_OK, STATE_FAILED };
 
-/* Read the marker: found is false when there is no table of ours. */
-typedef void state_marker_cb(
-    enum state_result, bool found, const uint8_t hash[NAT_HASH_LEN]);
+/* What there is of our table. */
+struct nat_found {
+	bool marker; /* false: not loaded by natd, or not there */
+	uint8_t hash[NAT_HASH_LEN]; /* of the plan it names */
+	size_t nrules; /* the marker counts */
+};
+typedef void state_rules_cb(enum state_result, const struct nat_found *);
+
+/* Whose flows are picked up mid-stream, by the set in the kernel. */
+enum nat_grace { GRACE_NONE, GRACE_ENDS, GRACE_OPEN };
+typedef void state_grace_cb(enum state_result, enum nat_grace);
 /* Read one set's counters; each gets the key read and its packets. */
 typedef void state_elem_cb(void *, const struct nat_elem *, uint64_t hits);
 typedef void state_done_cb(void *, enum state_result);
 
 /* nat_dump.c: one message of a dump */
 struct nlmsghdr;
-/* Is it the rule that names the plan? */
-bool dump_marker(const struct nlmsghdr *, uint8_t hash[NAT_HASH_LEN]);
+void dump_rule(const struct nlmsghdr *, struct nat_found *);
+void dump_grace(const struct nlmsghdr *, enum nat_grace *); /* the highest */
 void dump_elems(
     const struct nlmsghdr *, enum nat_set, state_elem_cb *, void *arg);
 
 int state_init(struct event_base *);
-void state_read_marker(state_marker_cb *);
+void state_read_rules(state_rules_cb *);
+void state_read_grace(state_grace_cb *);
 void state_read_hits(enum nat_set, state_elem_cb *, state_done_cb *, void *);
 void state_fd(const struct imsg *); /* IMSG_FD_NFT_DUMP */
 

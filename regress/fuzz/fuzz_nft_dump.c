@@ -27,11 +27,18 @@ proc_send(enum imsg_type type, uint32_t id, const void *data, size_t len)
 }
 
 static void
-on_marker(enum state_result res, bool found, const uint8_t *hash)
+on_rules(enum state_result res, const struct nat_found *found)
 {
 	(void)res;
-	if (found)
-		(void)memchr(hash, 0, NAT_HASH_LEN);
+	CHECK(!found->marker || found->nrules > 0);
+	seen.done++;
+}
+
+static void
+on_grace(enum state_result res, enum nat_grace grace)
+{
+	(void)res;
+	CHECK(grace <= GRACE_OPEN);
 	seen.done++;
 }
 
@@ -58,7 +65,9 @@ ask(uint8_t what)
 	seen.done = 0;
 	seen.set = what % NS_MAX;
 	if (what >= 0x80)
-		state_read_marker(on_marker);
+		state_read_rules(on_rules);
+	else if (seen.set == NS_GRACE)
+		state_read_grace(on_grace);
 	else
 		state_read_hits(seen.set, on_elem, on_done, NULL);
 }

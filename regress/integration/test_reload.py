@@ -1,6 +1,7 @@
 """Reload while flows run: a forward and a network come and go, and nothing
 else moves - no advertisement missed, no flow lost, no other object touched.
 """
+import os
 import re
 import signal
 import time
@@ -185,3 +186,38 @@ def test_reload_by_signal(pair, watched):
     edit(pair, text)
     reload(pair)
     assert nat1.show("summary")["node"]["config"] == before
+
+
+def table(gw):
+    """hagw's table; counters and the grace's clock left out."""
+    text = gw.run(["nft", "-s", "list", "table", "inet", "hagw"],
+                  check=False).stdout
+    return re.sub(r"\t\telements = \{ ipv4.*", "", text)
+
+
+FOREIGN = {
+    "a rule more": ["nft", "insert", "rule", "inet", "hagw", "guard_fwd",
+                    "udp", "dport", "9", "drop"],
+    "a chain flushed": ["nft", "flush", "chain", "inet", "hagw", "nat_post"],
+    "no table": ["nft", "delete", "table", "inet", "hagw"],
+}
+
+
+@pytest.mark.parametrize("found_by", ["a reload", "a new natd"])
+@pytest.mark.parametrize("change", FOREIGN)
+def test_what_somebody_changed_is_mended(pair, change, found_by):
+    """And no flow is lost, nor is it told as if nothing were."""
+    nat1, _ = pair.gateways
+    pair.talkers.mark()
+    good = table(nat1)
+    assert "snat" in good
+    nat1.run(FOREIGN[change])
+    if found_by == "a reload":
+        reload(pair)
+    else:
+        os.kill(nat1.child("natd"), signal.SIGKILL)
+    lab.wait_for("the table as it was", lambda: table(nat1) == good, 10)
+    if change == "no table":
+        return  # without its hooks the kernel translates no flow
+    assert "somebody changed it" in nat1.hactl("show", "events").stdout
+    assert pair.talkers.settle(15)["lost"] == 0

@@ -108,7 +108,10 @@ class Witness:
     def see(self, world, fault, names, where):
         while True:
             world.settled()
-            seen = one_fault(world, fault, names, where, self.pause)
+            try:
+                seen = one_fault(world, fault, names, where, self.pause)
+            except lab.LabError as e:
+                seen = {**world.measure(), "wrong": str(e)}
             if not seen["wrong"]:
                 self.done += 1
                 return seen

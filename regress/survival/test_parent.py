@@ -61,8 +61,17 @@ def rewritten(lines):
     return [line for line in lines if "Deleted" in line]
 
 
+def takeover_is_over(gw):
+    """The grace has been given its end, which is the last it writes."""
+    text = gw.run(["nft", "list", "set", "inet", "hagw", "grace"]).stdout
+    return "elements" not in text or "expires" in text
+
+
 def restart(world, gw, active):
     """Kill, start again at once; what was seen."""
+    if active:
+        lab.wait_for(f"{gw.name}: the takeover is over",
+                     lambda: takeover_is_over(gw), 5, 0.1)
     peer = world.other(gw)
     before = world.transitions(peer)
     addr = Monitor(gw, "ip", ["ip", "-4", "monitor", "address", "route",

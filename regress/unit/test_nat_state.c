@@ -26,8 +26,8 @@ static uint32_t request_id;
 static struct {
 	unsigned int done;
 	enum state_result res;
-	bool found;
-	uint8_t hash[NAT_HASH_LEN];
+	struct nat_found found;
+	enum nat_grace grace;
 	unsigned int elems;
 	struct nat_elem elem;
 	uint64_t hits;
@@ -43,12 +43,19 @@ proc_send(enum imsg_type type, uint32_t id, const void *data, size_t len)
 }
 
 static void
-on_marker(enum state_result res, bool found, const uint8_t *hash)
+on_rules(enum state_result res, const struct nat_found *found)
 {
 	got.done++;
 	got.res = res;
-	got.found = found;
-	memcpy(got.hash, hash, NAT_HASH_LEN);
+	got.found = *found;
+}
+
+static void
+on_grace(enum state_result res, enum nat_grace grace)
+{
+	got.done++;
+	got.res = res;
+	got.grace = grace;
 }
 
 static void
@@ -193,15 +200,16 @@ static void
 test_marker(void **state)
 {
 	(void)state;
-	state_read_marker(on_marker);
+	state_read_rules(on_rules);
 	put_rule(HAGW_NFT_TABLE, "nat_pre", sizeof(PLAN), PLAN);
 	put_rule(HAGW_NFT_TABLE, NAT_STATE_CHAIN, sizeof(PLAN), PLAN);
 	put_done();
 	answer();
 	assert_int_equal(got.res, STATE_OK);
-	assert_true(got.found);
-	assert_int_equal(got.hash[1], 0x11);
-	assert_int_equal(got.hash[15], 0xff);
+	assert_true(got.found.marker);
+	assert_int_equal(got.found.nrules, 2);
+	assert_int_equal(got.found.hash[1], 0x11);
+	assert_int_equal(got.found.hash[15], 0xff);
 }
 
 /* Another's comment, one cut short, one longer than what holds it. */
@@ -209,7 +217,7 @@ static void
 test_no_marker(void **state)
 {
 	(void)state;
-	state_read_marker(on_marker);
+	state_read_rules(on_rules);
 	put_rule("other", NAT_STATE_CHAIN, sizeof(PLAN), PLAN);
 	put_rule(HAGW_NFT_TABLE, "nat_pre", sizeof(PLAN), PLAN);
 	put_rule(HAGW_NFT_TABLE, NAT_STATE_CHAIN, 9, "plan=001");
@@ -220,7 +228,7 @@ test_no_marker(void **state)
 	put_done();
 	answer();
 	assert_int_equal(got.res, STATE_OK);
-	assert_false(got.found);
+	assert_false(got.found.marker);
 }
 
 static void
@@ -252,6 +260,54 @@ test_short_key(void **state)
 	assert_int_equal(got.elems, 0);
 }
 
+/* An element of the grace, with an end or without. */
+static void
+put_grace(bool ends)
+{
+	uint8_t family = AF_INET;
+	struct nlattr *list, *elem, *nest;
+
+	message(NFT_MSG_NEWSETELEM);
+	list = mnl_attr_nest_start(out.nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
+	elem = mnl_attr_nest_start(out.nlh, NFTA_LIST_ELEM);
+	nest = mnl_attr_nest_start(out.nlh, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(out.nlh, NFTA_DATA_VALUE, sizeof(family), &family);
+	mnl_attr_nest_end(out.nlh, nest);
+	if (ends)
+		mnl_attr_put_u64(
+		    out.nlh, NFTA_SET_ELEM_TIMEOUT, htobe64(30000));
+	mnl_attr_nest_end(out.nlh, elem);
+	mnl_attr_nest_end(out.nlh, list);
+	message_end();
+}
+
+static void
+test_grace(void **state)
+{
+	static const struct {
+		int nends, nopen;
+		enum nat_grace grace;
+	} cases[] = {
+	    {0, 0, GRACE_NONE},
+	    {2, 0, GRACE_ENDS},
+	    {0, 2, GRACE_OPEN},
+	    {1, 1, GRACE_OPEN},
+	};
+
+	for (size_t i = 0; i < nitems(cases); i++) {
+		setup(state);
+		state_read_grace(on_grace);
+		for (int k = 0; k < cases[i].nopen; k++)
+			put_grace(false);
+		for (int k = 0; k < cases[i].nends; k++)
+			put_grace(true);
+		put_done();
+		answer();
+		assert_int_equal(got.res, STATE_OK);
+		assert_int_equal(got.grace, cases[i].grace);
+	}
+}
+
 /* A length that is negative to who takes it for a signed number. */
 static void
 test_length(void **state)
@@ -261,12 +317,12 @@ test_length(void **state)
 
 	for (size_t i = 0; i < nitems(lengths); i++) {
 		setup(state);
-		state_read_marker(on_marker);
+		state_read_rules(on_rules);
 		put_rule(HAGW_NFT_TABLE, NAT_STATE_CHAIN, sizeof(PLAN), PLAN);
 		memcpy(out.buf, &lengths[i], sizeof(lengths[i]));
 		answer();
 		assert_int_equal(got.res, STATE_FAILED);
-		assert_false(got.found);
+		assert_false(got.found.marker);
 	}
 }
 
@@ -278,13 +334,13 @@ test_code(void **state)
 
 	for (size_t i = 0; i < nitems(codes); i++) {
 		setup(state);
-		state_read_marker(on_marker);
+		state_read_rules(on_rules);
 		put_end(codes[i]);
 		put_rule(HAGW_NFT_TABLE, NAT_STATE_CHAIN, sizeof(PLAN), PLAN);
 		put_done();
 		answer();
 		assert_int_equal(got.res, STATE_FAILED);
-		assert_false(got.found);
+		assert_false(got.found.marker);
 	}
 }
 
@@ -312,6 +368,7 @@ main(void)
 	    cmocka_unit_test_setup(test_no_marker, setup),
 	    cmocka_unit_test_setup(test_element, setup),
 	    cmocka_unit_test_setup(test_short_key, setup),
+	    cmocka_unit_test_setup(test_grace, setup),
 	    cmocka_unit_test_setup(test_length, setup),
 	    cmocka_unit_test_setup(test_code, setup),
 	    cmocka_unit_test_setup(test_cut, setup),
