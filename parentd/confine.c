@@ -142,7 +142,6 @@ static const struct sandbox_call parent_calls[] = {
     /* children: their work, as their profiles have it */
     CALL(accept4),
     CALL(recvmmsg),
-    CALL(sendmmsg),
 };
 
 static bool

@@ -1,6 +1,6 @@
 /*
- * The sockets to the peers: connected, one each, read and written in batches
- * with fixed buffers. What cannot be sent now is lost here and repeated by
+ * The sockets to the peers: connected, one each, read in batches with fixed
+ * buffers. What cannot be sent now is lost here and repeated by
  * the protocol.
  */
 #include <sys/socket.h>
@@ -15,7 +15,6 @@
 #define IN_BATCH  32
 #define IN_ROUNDS 8
 #define IN_SIZE   2048 /* longer ones are truncated, and refused as such */
-#define OUT_BATCH 128
 
 static struct {
 	int fd; /* -1: none */
@@ -29,12 +28,6 @@ static uint8_t in_buf[IN_BATCH][IN_SIZE];
 static struct iovec in_iov[IN_BATCH];
 static struct mmsghdr in_msgs[IN_BATCH];
 
-static uint8_t out_buf[OUT_BATCH][WIRE_DGRAM_MAX];
-static struct iovec out_iov[OUT_BATCH];
-static struct mmsghdr out_msgs[OUT_BATCH];
-static uint32_t out_node[OUT_BATCH];
-static unsigned int out_n;
-
 void
 io_init(void (*input)(uint32_t, const uint8_t *, size_t), void (*turn)(void))
 {
@@ -46,11 +39,6 @@ io_init(void (*input)(uint32_t, const uint8_t *, size_t), void (*turn)(void))
 		in_iov[i] = (struct iovec){in_buf[i], IN_SIZE};
 		in_msgs[i].msg_hdr.msg_iov = &in_iov[i];
 		in_msgs[i].msg_hdr.msg_iovlen = 1;
-	}
-	for (size_t i = 0; i < OUT_BATCH; i++) {
-		out_iov[i].iov_base = out_buf[i];
-		out_msgs[i].msg_hdr.msg_iov = &out_iov[i];
-		out_msgs[i].msg_hdr.msg_iovlen = 1;
 	}
 }
 
@@ -112,50 +100,17 @@ io_set(uint32_t node, int fd)
 	event_add(socks[node].ev, NULL);
 }
 
+/* By write: in no other way can a filter tell that no address is named. */
 void
 io_send(uint32_t node, const uint8_t *dgram, size_t len)
 {
-	if (out_n == OUT_BATCH)
-		io_flush();
-	memcpy(out_buf[out_n], dgram, len);
-	out_iov[out_n].iov_len = len;
-	out_node[out_n++] = node;
-}
-
-/* A run of datagrams to one peer. */
-static void
-send_run(uint32_t node, unsigned int from, unsigned int to)
-{
-	unsigned int errors = 0;
-
-	while (from < to && socks[node].fd != -1) {
-		int n = sendmmsg(
-		    socks[node].fd, out_msgs + from, to - from, MSG_DONTWAIT);
-
-		if (n > 0) {
-			from += (unsigned int)n;
-			continue;
-		}
-		/* an error of an earlier datagram is told once */
+	/* an error of an earlier datagram is told once */
+	for (int tries = 0; tries < 2 && socks[node].fd != -1; tries++) {
+		if (write(socks[node].fd, dgram, len) != -1)
+			return;
 		if (!ordinary(errno))
 			log_warn("sync socket");
-		if (errno == EAGAIN || ++errors > 1)
+		if (errno == EAGAIN)
 			return;
 	}
-}
-
-void
-io_flush(void)
-{
-	unsigned int from = 0;
-
-	while (from < out_n) {
-		unsigned int to = from + 1;
-
-		while (to < out_n && out_node[to] == out_node[from])
-			to++;
-		send_run(out_node[from], from, to);
-		from = to;
-	}
-	out_n = 0;
 }

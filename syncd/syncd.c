@@ -18,7 +18,6 @@
 
 static const struct sandbox_call syncd_calls[] = {
     {"recvmmsg", SB_ANY, 0, 0, 0},
-    {"sendmmsg", SB_ANY, 0, 0, 0},
     {"recvfrom", SB_ARG, 4, 0, 0},
 };
 
@@ -253,7 +252,6 @@ turn(void)
 	if (conf == NULL)
 		return;
 	sync_flush(&node, now);
-	io_flush();
 	pace_dump(now);
 	at = sync_deadline(&node, now);
 	tv = clock_tv(at - now);
@@ -509,7 +507,6 @@ leave(void)
 		return;
 	drain_events(EVENT_DRAIN);
 	sync_flush(&node, clock_us());
-	io_flush();
 	sodium_memzero(node.key, sizeof(node.key));
 }
 

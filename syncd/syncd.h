@@ -672,7 +672,6 @@ void io_init(
 void io_set(uint32_t node, int fd);
 void io_close(uint32_t node);
 void io_send(uint32_t node, const uint8_t *, size_t);
-void io_flush(void);
 
 /* sync_show.c */
 void show_sync(const struct sync *, uint32_t id, bool path_up);

@@ -287,6 +287,15 @@ try_sendmsg_address(long fd)
 }
 
 static long
+try_sendmmsg(long fd)
+{
+	struct mmsghdr m = {.msg_hdr.msg_name = (void *)(uintptr_t)to,
+	    .msg_hdr.msg_namelen = sizeof(elsewhere)};
+
+	return sendmmsg((int)fd, &m, 1, 0);
+}
+
+static long
 try_accept(long flags)
 {
 	return accept4(sock_unix, NULL, NULL, (int)flags);
@@ -410,6 +419,7 @@ static const struct forbidden {
     {"sendto an address", try_sendto_address, FD(sock_udp)},
     {"sendto an address, raw", try_sendto_address, FD(sock_raw)},
     {"sendmsg to an address", try_sendmsg_address, FD(sock_udp)},
+    {"sendmmsg to an address", try_sendmmsg, FD(sock_udp)},
     {"accept4 without flags", try_accept, 0, NULL},
     {"ioctl SIOCSIFFLAGS", try_ioctl, 0x8914, NULL},
     {"ioctl SIOCGIFCONF", try_ioctl, 0x8912, NULL},
