@@ -12,6 +12,7 @@
 #define CROWD_NS  20000 /* between events: processor time is what is short */
 #define PAUSE_MIN 500
 #define PAUSE_MAX 1000
+#define BURST_US  50 /* in which most of what comes together has come */
 
 /*
  * A wake-up costs more than an event, but a pause delays it. Pure: n events
@@ -21,7 +22,9 @@ uint64_t
 pace_pause(struct pace *p, uint64_t now, unsigned int n)
 {
 	uint64_t us, passed = now - p->since_us;
+	bool burst = p->gathered && n >= GATHER;
 
+	p->gathered = false;
 	p->events += n;
 	if (passed >= WINDOW_US) {
 		p->gap_ns =
@@ -29,12 +32,26 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n)
 		p->since_us = now;
 		p->events = 0;
 	}
-	if (p->gap_ns >= RARE_NS || n == 0)
+	if (p->gap_ns >= RARE_NS || n == 0 ||
+	    (burst && p->gap_ns >= CROWD_NS))
 		return 0;
 	us = p->gap_ns < CROWD_NS ? PAUSE_MAX : p->gap_ns * GATHER / 1000;
 	if (us < PAUSE_MIN)
 		return PAUSE_MIN;
 	return us > PAUSE_MAX ? PAUSE_MAX : us;
+}
+
+/*
+ * The first event after a silence, while there are many: the others that
+ * came with it would wait for a whole pause if it were read alone.
+ */
+uint64_t
+pace_gather(struct pace *p, uint64_t now)
+{
+	if (p->gap_ns >= RARE_NS || now - p->since_us > 2 * WINDOW_US)
+		return 0;
+	p->gathered = true;
+	return BURST_US;
 }
 
 /*

@@ -167,19 +167,33 @@ static const struct sync_ops node_ops = {
  * none was there, does the loop watch it again.
  */
 static void
+look_later(uint64_t us)
+{
+	struct timeval tv = clock_tv(us);
+
+	event_del(events_ev);
+	event_add(events_pause, &tv);
+}
+
+static void
 on_events(evutil_socket_t fd, short what, void *arg)
 {
-	unsigned int n = drain_events(EVENT_TURN);
-	uint64_t pause = pace_pause(&pace, drained_us, n);
-	struct timeval tv = clock_tv(pause);
+	uint64_t pause = 0;
+	unsigned int n;
 
 	(void)fd;
 	(void)arg;
+	if (what & EV_READ)
+		pause = pace_gather(&pace, clock_us());
 	if (pause > 0) {
-		if (what & EV_READ)
-			event_del(events_ev);
-		event_add(events_pause, &tv);
-	} else if ((what & EV_READ) == 0)
+		look_later(pause);
+		return;
+	}
+	n = drain_events(EVENT_TURN);
+	pause = pace_pause(&pace, drained_us, n);
+	if (pause > 0)
+		look_later(pause);
+	else if ((what & EV_READ) == 0)
 		event_add(events_ev, NULL);
 	turn();
 }

@@ -396,6 +396,7 @@ struct pace {
 	uint64_t since_us;
 	uint64_t events; /* since then */
 	uint64_t gap_ns; /* between two events, on average */
+	bool gathered; /* the next read is that of a burst */
 };
 
 struct announced {
@@ -403,6 +404,7 @@ struct announced {
 };
 
 uint64_t pace_pause(struct pace *, uint64_t now, unsigned int n);
+uint64_t pace_gather(struct pace *, uint64_t now); /* before a read */
 bool announced_has(struct announced *, uint32_t id);
 void announced_set(struct announced *, uint32_t id, bool on);
 void announced_clear(struct announced *);

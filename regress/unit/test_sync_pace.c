@@ -55,6 +55,26 @@ nothing_read_is_no_reason_to_wait(void **state)
 }
 
 static void
+a_burst_is_waited_for(void **state)
+{
+	struct pace p = {0};
+	uint64_t now = 5000000;
+
+	(void)state;
+	assert_int_equal(run(&p, &now, 1000, 500), 0);
+	assert_int_equal(pace_gather(&p, now), 0);
+	assert_in_range(run(&p, &now, 50, 5000), 500, 700);
+	/* all of it was there: the next is watched for */
+	assert_in_range(pace_gather(&p, now), 20, 200);
+	assert_int_equal(pace_pause(&p, now, 20), 0);
+	/* a stream is no burst, and gathers longer */
+	assert_in_range(pace_gather(&p, now), 20, 200);
+	assert_in_range(pace_pause(&p, now, 3), 500, 700);
+	assert_in_range(pace_pause(&p, now, 20), 500, 700);
+	assert_int_equal(pace_gather(&p, now + 100000), 0);
+}
+
+static void
 announced_are_remembered(void **state)
 {
 	static struct announced a;
@@ -77,6 +97,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(pauses_follow_the_rate),
 	    cmocka_unit_test(nothing_read_is_no_reason_to_wait),
+	    cmocka_unit_test(a_burst_is_waited_for),
 	    cmocka_unit_test(announced_are_remembered),
 	};
 
