@@ -32,8 +32,7 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n)
 		p->since_us = now;
 		p->events = 0;
 	}
-	if (p->gap_ns >= RARE_NS || n == 0 ||
-	    (burst && p->gap_ns >= CROWD_NS))
+	if (p->gap_ns >= RARE_NS || n == 0 || (burst && p->gap_ns >= CROWD_NS))
 		return 0;
 	us = p->gap_ns < CROWD_NS ? PAUSE_MAX : p->gap_ns * GATHER / 1000;
 	if (us < PAUSE_MIN)
