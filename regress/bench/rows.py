@@ -597,18 +597,26 @@ def tables_load(system, count):
      [Metric("create", "creates per second, nobody listening", "/s"),
       Metric("create_us", "CPU per created flow (maker)", "µs"),
       Metric("listened_us", "the same with a listener", "µs"),
+      Metric("new_us", "CPU per flow created at 20,000/s as a receiver has "
+             "to, a listener on another host", "µs"),
+      Metric("upd_us", "the same, updated", "µs"),
+      Metric("del_us", "the same, deleted", "µs"),
       Metric("event_us", "CPU per event received, recvmmsg after 1 ms",
              "µs"),
       Metric("single_us", "CPU per event received, woken for each burst",
              "µs")], [Hagw])
 def floor(_system_class, ctx):
-    """An empty host, ctload alone; then with ctwatch as only listener."""
+    """An empty host, ctload alone; then with ctwatch as only listener; then
+    with a listener on another host: the kernel builds events when anybody
+    on the machine listens, so both gateways of this lab pay for them."""
     with Lab() as lab:
         host, count = lab.host("floor"), ctx.n(200000, 5000)
 
-        def load(rate=0):
+        def load(rate=0, op="create"):
+            args = {"create": ["-t", VIP], "update": ["-m", "7"]}
             return host.ctload("-n", str(count), "-r", str(rate), "-s",
-                               "10.0.0.0", "-d", "20.0.0.0", "-t", VIP)
+                               "10.0.0.0", "-d", "20.0.0.0", "-o", op,
+                               *args.get(op, []))
 
         alone = load()
         sample = {"create": alone["per_second"],
@@ -625,5 +633,10 @@ def floor(_system_class, ctx):
             sample[key] = ((after["cpu_us"] - before["cpu_us"]) /
                            max(after["events"] - before["events"], 1))
             sample["listened_us"] = made["cpu_us"] / count
+        host.run(["conntrack", "-F"], check=False)
+        lab.host("elsewhere").tool("ctwatch", "-p", "1000").read()
+        for op, key in (("create", "new_us"), ("update", "upd_us"),
+                        ("delete", "del_us")):
+            sample[key] = load(20000, op)["cpu_us"] / count
         return sample
 

@@ -115,11 +115,6 @@ takeover_state(enum role role, const char *reason)
 }
 
 void
-takeover_lease(void)
-{
-}
-
-void
 takeover_again(void)
 {
 }
