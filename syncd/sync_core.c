@@ -534,25 +534,34 @@ sync_deliver(struct sync *s, uint64_t now)
 	apply_flush(s);
 }
 
-static const char *const bad_texts[] = {
-    [CRYPT_BAD_FORMAT] = "truncated or not hagw's",
-    [CRYPT_BAD_VERSION] = "another protocol version: run the same hagw there",
-    [CRYPT_BAD_SITE] = "another site or node: compare the site files",
-    [CRYPT_BAD_KEY] = "not authentic: compare the sync keys",
-    [CRYPT_REPLAY] = "a repeated datagram",
-};
+const char *
+sync_refusal(enum crypt_res res)
+{
+	static const char *const texts[CRYPT_RES_MAX] = {
+	    [CRYPT_BAD_FORMAT] = "truncated or not hagw's",
+	    [CRYPT_BAD_VERSION] = "another protocol version: run the same "
+				  "hagw there",
+	    [CRYPT_BAD_SITE] = "another site or node: compare the site files",
+	    [CRYPT_BAD_KEY] = "not authentic: compare the sync keys",
+	    [CRYPT_REPLAY] = "a repeated datagram",
+	};
+
+	return texts[res];
+}
 
 static void
-bad_datagram(struct sync *s, const struct peer *p, enum crypt_res res)
+bad_datagram(struct sync *s, struct peer *p, enum crypt_res res)
 {
-	unsigned int n;
-
 	s->stats.bad[res]++;
-	if (bad_texts[res] == NULL ||
-	    (n = log_allowed(&s->bad_limit, s->now)) == 0)
+	if (sync_refusal(res) == NULL)
 		return;
-	log_warnx("peer %s (%s): datagram dropped: %s", p->name,
-	    s->ops->where(s->arg, p->node), bad_texts[res]);
+	if (res != CRYPT_REPLAY) { /* a network may repeat one */
+		p->refused = res;
+		p->refused_us = s->now;
+	}
+	if (log_allowed(&s->bad_limit, s->now) > 0)
+		log_warnx("peer %s (%s): datagram dropped: %s", p->name,
+		    s->ops->where(s->arg, p->node), sync_refusal(res));
 }
 
 void

@@ -7,7 +7,8 @@
 #include "proc.h"
 #include "syncd.h"
 
-#define LAG_WARN_US 3000000 /* nothing confirmed for so long */
+#define LAG_WARN_US     3000000 /* nothing confirmed for so long */
+#define REFUSED_WARN_US 60000000 /* a refused datagram is told for so long */
 
 static void __attribute__((format(printf, 3, 4)))
 warn_row(uint32_t id, const char *object, const char *fmt, ...)
@@ -152,10 +153,22 @@ warn_lag(const struct sync *s, const struct peer *p, uint32_t id)
 }
 
 static void
+warn_refused(const struct sync *s, const struct peer *p, uint32_t id)
+{
+	uint64_t us = s->now - p->refused_us;
+	char ago[FMT_MAX];
+
+	if (p->refused_us != 0 && us < REFUSED_WARN_US)
+		warn_row(id, "sync", "a datagram of %s was refused %s ago: %s",
+		    p->name, fmt_span(ago, us), sync_refusal(p->refused));
+}
+
+static void
 warn_peer(const struct sync *s, int i, uint32_t id)
 {
 	const struct peer *p = s->peers[i];
 
+	warn_refused(s, p, id);
 	if (!p->up) {
 		warn_silent(s, p, id);
 		if (s->role == ROLE_MASTER)
@@ -179,8 +192,6 @@ warn_peer(const struct sync *s, int i, uint32_t id)
 static void
 warn_all(const struct sync *s, uint32_t id, bool path_up)
 {
-	const struct sync_stats *st = &s->stats;
-
 	if (s->conf->h.sync.npaths == 0) {
 		warn_row(id, "sync",
 		    "no sync section: a failover loses every "
@@ -193,11 +204,6 @@ warn_all(const struct sync *s, uint32_t id, bool path_up)
 	if (s->role != ROLE_MASTER && !sync_ready(s))
 		warn_row(id, "sync",
 		    "this node is not ready: it does not hold every flow");
-	if (st->bad[CRYPT_BAD_KEY] > 0)
-		warn_row(id, "sync",
-		    "%llu datagrams were not authentic: "
-		    "compare the sync keys",
-		    (unsigned long long)st->bad[CRYPT_BAD_KEY]);
 }
 
 void

@@ -301,6 +301,8 @@ struct peer {
 	uint64_t hello_at; /* an answer to strangers, not before */
 	uint64_t seen_us;
 	uint64_t made_us;
+	uint64_t refused_us; /* its last refused datagram; 0: none */
+	enum crypt_res refused; /* why */
 	bool up;
 	struct wire_hb hb; /* the last one heard */
 	uint32_t ho_req;
@@ -632,6 +634,8 @@ void sync_overrun(struct sync *);
 void sync_flush(struct sync *, uint64_t now);
 void sync_input(
     struct sync *, uint32_t node, const uint8_t *, size_t, uint64_t now);
+/* What is wrong with such a datagram and what to do; NULL: nothing is. */
+const char *sync_refusal(enum crypt_res);
 /* Microseconds on the clock at which sync_timer wants to be called. */
 uint64_t sync_deadline(const struct sync *, uint64_t now);
 void sync_timer(struct sync *, uint64_t now);

@@ -144,12 +144,18 @@ def stranger(pair):
     pair.wait_ready(nat2)
 
 
+def warned(gw, what):
+    lab.wait_for(f"a warning: {what}", lambda: any(
+        what in w["text"] for w in gw.show("summary")["warnings"]), 5)
+
+
 def test_another_key(pair, stranger):
     nat1, _ = pair.gateways
     key = lab.new_key(pair.lab.dir / "other.key")
     before = dropped(nat1)["dropped_key"]
     stranger(lab.edit_site(nat1.site.read_text(), key_file=key))
     lab.wait_for("counted", lambda: dropped(nat1)["dropped_key"] > before, 5)
+    warned(nat1, "compare the sync keys")
     lab.wait_for("peer down", lambda: not
                  nat1.show("sync")["sync_peers"][0]["up"], 10)
     assert nat1.is_master()
@@ -162,4 +168,5 @@ def test_another_site(pair, stranger):
     assert "site: other" in text
     stranger(text)
     lab.wait_for("counted", lambda: dropped(nat1)["dropped_site"] > before, 5)
+    warned(nat1, "compare the site files")
     assert nat1.is_master()
