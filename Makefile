@@ -286,7 +286,7 @@ unit: ## the unit tests alone, under ASan and UBSan
 	@$(MAKE) --no-print-directory SAN=1 unit-bins
 	$(PYTHON) -m pytest -q -p no:cacheprovider regress/unit $(PYTEST)
 
-# Each fault as often as it takes to believe it; about an hour and a half.
+# Each fault as often as it takes to believe it; 34 minutes here.
 PROOF ?= regress/survival $(addprefix regress/integration/test_, \
 	calls.py control_abuse.py hostile.py separation.py)
 proof: ## the tests of faults and separation in full (as root)

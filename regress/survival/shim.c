@@ -31,7 +31,7 @@ enum fault {
 	F_EINTR, /* whatever may wait */
 	F_RECV_EAGAIN, /* woken for nothing */
 	F_RECV_ENOBUFS, /* netlink: the kernel had to drop something */
-	F_RECV_SHORT, /* netlink: the last bytes are missing */
+	F_RECV_SHORT, /* netlink and syncd: the last bytes are missing */
 	F_READ_SHORT,
 	F_NL_EBUSY, /* netlink: answers of success say failure */
 	F_NL_EEXIST,
@@ -167,6 +167,14 @@ send(int fd, const void *buf, size_t len, int flags)
 	return send_fails(fd) ? -1 : real(fd, buf, len, flags);
 }
 
+/* What syncd sends its peers by; hagwd writes files with it. */
+ssize_t
+write(int fd, const void *buf, size_t len)
+{
+	REAL(write);
+	return child && send_fails(fd) ? -1 : real(fd, buf, len);
+}
+
 ssize_t
 writev(int fd, const struct iovec *iov, int n)
 {
@@ -175,26 +183,20 @@ writev(int fd, const struct iovec *iov, int n)
 }
 
 static int
-recv_fails(int fd)
+recv_fails(void)
 {
-	if (fails(F_EINTR, EINTR) || fails(F_RECV_EAGAIN, EAGAIN))
-		return -1;
-	if (atomic_load(&ctl->per_mille[F_RECV_ENOBUFS]) != 0 &&
-	    family(fd) == AF_NETLINK && fails(F_RECV_ENOBUFS, ENOBUFS))
-		return -1;
-	return 0;
+	return fails(F_EINTR, EINTR) || fails(F_RECV_EAGAIN, EAGAIN) ? -1 : 0;
 }
 
 /* An answer of the kernel is another one, or not whole. */
 static ssize_t
-spoil(int fd, void *buf, size_t size, ssize_t n)
+spoil(void *buf, size_t size, ssize_t n)
 {
 	struct nlmsghdr *nlh = buf;
 	struct nlmsgerr *e;
 	int error = 0;
 
-	if (n <= 0 || (size_t)n > size || ctl == &off ||
-	    family(fd) != AF_NETLINK)
+	if (n <= 0 || (size_t)n > size)
 		return n;
 	if ((size_t)n >= NLMSG_LENGTH(sizeof(*e)) &&
 	    nlh->nlmsg_type == NLMSG_ERROR) {
@@ -211,28 +213,66 @@ spoil(int fd, void *buf, size_t size, ssize_t n)
 	return n;
 }
 
+static bool
+netlink(int fd)
+{
+	return ctl != &off && family(fd) == AF_NETLINK;
+}
+
 ssize_t
 recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
     socklen_t *fromlen)
 {
 	REAL(recvfrom);
-	if (recv_fails(fd))
+	ssize_t n;
+
+	if (recv_fails())
 		return -1;
-	return spoil(fd, buf, len, real(fd, buf, len, flags, from, fromlen));
+	if (!netlink(fd))
+		return real(fd, buf, len, flags, from, fromlen);
+	if (fails(F_RECV_ENOBUFS, ENOBUFS))
+		return -1;
+	n = real(fd, buf, len, flags, from, fromlen);
+	return spoil(buf, len, n);
 }
 
+/* In a child: syncd's dumps of the table. */
 ssize_t
 recv(int fd, void *buf, size_t len, int flags)
 {
 	REAL(recv);
-	return recv_fails(fd) ? -1 : real(fd, buf, len, flags);
+
+	if (recv_fails())
+		return -1;
+	if (!child && !netlink(fd))
+		return real(fd, buf, len, flags);
+	if (fails(F_RECV_ENOBUFS, ENOBUFS))
+		return -1;
+	return spoil(buf, len, real(fd, buf, len, flags));
 }
 
 ssize_t
 recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	REAL(recvmsg);
-	return recv_fails(fd) ? -1 : real(fd, msg, flags);
+	return recv_fails() ? -1 : real(fd, msg, flags);
+}
+
+/* syncd's alone: events of the kernel, and datagrams of its peers. */
+int
+recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
+    struct timespec *timeout)
+{
+	REAL(recvmmsg);
+	int got;
+
+	if (recv_fails() || fails(F_RECV_ENOBUFS, ENOBUFS))
+		return -1;
+	got = real(fd, msgs, n, flags, timeout);
+	for (int i = 0; i < got; i++)
+		if (msgs[i].msg_len > 4 && strikes(F_RECV_SHORT))
+			msgs[i].msg_len -= 3;
+	return got;
 }
 
 ssize_t

@@ -44,6 +44,15 @@ class Churn:
         masters = self.pair.masters()
         return masters[0] if len(masters) == 1 else None
 
+    def _follow(self, gw, procs):
+        """Until they have ended. What a gateway's packets would not do once
+        it is master no more, they do not either: its syncd does not look."""
+        while any(p.poll() is None for p in procs):
+            if not gw.is_master():
+                for p in procs:
+                    p.kill()
+            time.sleep(0.1)
+
     def _run(self):
         block = 0
         while not self._end.is_set():
@@ -59,8 +68,9 @@ class Churn:
             old = (block + 1) % CHURN_BLOCKS
             procs = [self._ctload(gw, "delete", old),
                      self._ctload(gw, "create", block)]
-            for proc in procs:
-                out = proc.communicate()[0]
+            self._follow(gw, procs)
+            out = procs[1].communicate()[0]
+            procs[0].communicate()
             try:
                 self.made += json.loads(out)["done"]
             except ValueError:
