@@ -15,7 +15,8 @@ from shim import FAULTS, ShimGateway, descriptors
 from world import CHILDREN, World
 
 SAN_HAGWD = lab.BUILD / "san" / "sbin" / "hagwd"
-RATES = {"malloc": 20, "fork": 500, "socket": 300, "open": 200}
+RATES = {"malloc": 20, "fork": 500, "socket": 300, "open": 200,
+         "netlink EBUSY": 500, "netlink EEXIST": 500}
 RATE = 100  # per mille; of most faults
 # What a sandboxed process never asks for cannot fail there.
 NOT_CHILDREN = ("netlink EBUSY", "netlink EEXIST", "fork", "socket", "open")
