@@ -198,7 +198,7 @@ kct_put_tuple(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
 	mnl_attr_nest_end(nlh, outer);
 }
 
-/* One address, one port: min and max are the same. */
+/* One address, one port: a range without an end has one of each. */
 static void
 kct_put_range(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
     const union addr *addr, uint16_t port)
@@ -209,11 +209,8 @@ kct_put_range(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
 	outer = mnl_attr_nest_start(nlh, type);
 	mnl_attr_put(
 	    nlh, v6 ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, kct_alen(r), addr);
-	mnl_attr_put(
-	    nlh, v6 ? CTA_NAT_V6_MAXIP : CTA_NAT_V4_MAXIP, kct_alen(r), addr);
 	inner = mnl_attr_nest_start(nlh, CTA_NAT_PROTO);
 	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MIN, port);
-	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MAX, port);
 	mnl_attr_nest_end(nlh, inner);
 	mnl_attr_nest_end(nlh, outer);
 }

@@ -95,6 +95,17 @@ apply_room(const struct sync *s)
 	return s->apply.n < APPLY_INFLIGHT;
 }
 
+/*
+ * Only acknowledgements hang on hagwd's answers: no dump waits for them, and
+ * there is room for more batches before they come.
+ */
+bool
+apply_patient(const struct sync *s)
+{
+	return s->apply.n > 0 && s->apply.n <= APPLY_INFLIGHT / 2 &&
+	    s->dump.kind == DUMP_NONE && s->role != ROLE_MASTER;
+}
+
 bool
 apply_passed(const struct sync *s, uint32_t id)
 {

@@ -102,8 +102,11 @@ rx_applied(struct peer *p, uint64_t now, uint32_t stream, uint64_t upto)
 		return;
 	for (; r->applied < upto; r->applied++)
 		set_present(r, r->applied, false);
-	ack_by(
-	    r, r->applied - r->acked >= ACK_EVERY ? now : now + ACK_PAUSE_US);
+	if (r->applied - r->acked >= ACK_EVERY ||
+	    now - r->ts_at >= ACK_ALONE_US)
+		ack_by(r, now);
+	else
+		ack_by(r, now + ACK_PAUSE_US);
 }
 
 static void

@@ -209,7 +209,9 @@ uint64_t crypt_random(void); /* never 0 */
 #define HB_DOWN_US   1000000 /* but never sooner: VRRP is the fast one */
 #define HB_ASK_US    50000 /* while something waits for an answer */
 #define ACK_WAIT_US  5000 /* an ACK may wait that long for the kernel */
-#define ACK_PAUSE_US 2000 /* and that of applied ones for more of them */
+#define ACK_PAUSE_US 3000 /* and that of applied ones for more of them */
+#define ACK_EARLY_US 2000 /* an ACK due so soon goes along with other work */
+#define ACK_ALONE_US 1500 /* since a datagram: more are not to be expected */
 #define ACK_EVERY    8 /* datagrams applied: then at once */
 #define HANDOVER_US  1000000 /* how long a request is repeated */
 
@@ -398,6 +400,8 @@ struct pace {
 	uint64_t since_us;
 	uint64_t events; /* since then */
 	uint64_t gap_ns; /* between two events, on average */
+	uint64_t merged; /* pace_pause's, at since_us */
+	bool brief; /* many flows end about as soon as they begin */
 	bool gathered; /* the next read is that of a burst */
 };
 
@@ -405,7 +409,9 @@ struct announced {
 	uint64_t bits[ANNOUNCED_BITS / 64];
 };
 
-uint64_t pace_pause(struct pace *, uint64_t now, unsigned int n);
+/* merged: events that were folded into an earlier one, ever. */
+uint64_t pace_pause(
+    struct pace *, uint64_t now, unsigned int n, uint64_t merged);
 uint64_t pace_gather(struct pace *, uint64_t now); /* before a read */
 bool announced_has(struct announced *, uint32_t id);
 void announced_set(struct announced *, uint32_t id, bool on);
@@ -455,6 +461,7 @@ struct apply {
 };
 
 bool apply_room(const struct sync *);
+bool apply_patient(const struct sync *);
 void apply_record(struct sync *, int peer, const struct ct_rec *);
 /* Everything up to here is in the batches added so far. */
 void apply_mark(

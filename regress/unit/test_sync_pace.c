@@ -1,4 +1,5 @@
 /* How long events gather; which flows a peer has heard of. */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +8,15 @@
 
 #include "syncd.h"
 
-/* Events each gap_us for a while, read as the pace says; the last pause. */
+static uint64_t merged;
+
+/*
+ * Events each gap_us for a while, read as the pace says, one in `one_in` of
+ * them merged; the last pause.
+ */
 static uint64_t
-run(struct pace *p, uint64_t *now, uint64_t gap_us, unsigned int count)
+run_merging(struct pace *p, uint64_t *now, uint64_t gap_us, unsigned int count,
+    unsigned int one_in)
 {
 	uint64_t pause = 0, next = *now;
 
@@ -17,14 +24,22 @@ run(struct pace *p, uint64_t *now, uint64_t gap_us, unsigned int count)
 		unsigned int n = 0;
 
 		*now = pause > 0 ? *now + pause : next;
-		for (; next <= *now && count > 0; count--, n++)
+		for (; next <= *now && count > 0; count--, n++) {
 			next += gap_us;
+			merged += count % one_in == 0;
+		}
 		if (n > 0)
-			pause = pace_pause(p, *now, n);
+			pause = pace_pause(p, *now, n, merged);
 		else
 			pause = 0;
 	}
 	return pause;
+}
+
+static uint64_t
+run(struct pace *p, uint64_t *now, uint64_t gap_us, unsigned int count)
+{
+	return run_merging(p, now, gap_us, count, UINT_MAX);
 }
 
 static void
@@ -49,9 +64,9 @@ nothing_read_is_no_reason_to_wait(void **state)
 
 	(void)state;
 	assert_in_range(run(&p, &now, 50, 5000), 500, 700);
-	assert_int_equal(pace_pause(&p, now + 300, 0), 0);
+	assert_int_equal(pace_pause(&p, now + 300, 0, merged), 0);
 	/* nor is what happened before a silence */
-	assert_int_equal(pace_pause(&p, now + 2000000, 1), 0);
+	assert_int_equal(pace_pause(&p, now + 2000000, 1, merged), 0);
 }
 
 static void
@@ -66,12 +81,25 @@ a_burst_is_waited_for(void **state)
 	assert_in_range(run(&p, &now, 50, 5000), 500, 700);
 	/* all of it was there: the next is watched for */
 	assert_in_range(pace_gather(&p, now), 20, 200);
-	assert_int_equal(pace_pause(&p, now, 20), 0);
+	assert_int_equal(pace_pause(&p, now, 20, merged), 0);
 	/* a stream is no burst, and gathers longer */
 	assert_in_range(pace_gather(&p, now), 20, 200);
-	assert_in_range(pace_pause(&p, now, 3), 500, 700);
-	assert_in_range(pace_pause(&p, now, 20), 500, 700);
+	assert_in_range(pace_pause(&p, now, 3, merged), 500, 700);
+	assert_in_range(pace_pause(&p, now, 20, merged), 500, 700);
 	assert_int_equal(pace_gather(&p, now + 100000), 0);
+}
+
+static void
+brief_flows_are_gathered_for_longer(void **state)
+{
+	struct pace p = {0};
+	uint64_t now = 5000000;
+
+	(void)state;
+	assert_in_range(run_merging(&p, &now, 125, 5000, 4), 1800, 2000);
+	assert_in_range(run_merging(&p, &now, 125, 5000, 20), 900, 1000);
+	assert_in_range(run_merging(&p, &now, 50, 5000, 4), 1000, 1400);
+	assert_int_equal(run_merging(&p, &now, 1000, 500, 4), 0);
 }
 
 static void
@@ -98,6 +126,7 @@ main(void)
 	    cmocka_unit_test(pauses_follow_the_rate),
 	    cmocka_unit_test(nothing_read_is_no_reason_to_wait),
 	    cmocka_unit_test(a_burst_is_waited_for),
+	    cmocka_unit_test(brief_flows_are_gathered_for_longer),
 	    cmocka_unit_test(announced_are_remembered),
 	};
 

@@ -1,0 +1,156 @@
+/* The receiving half of a peer: when it acknowledges. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "syncd/syncd.h"
+
+static unsigned int nsent;
+static uint64_t now;
+static struct peer *p;
+
+static void
+op_send(struct peer *to, const uint8_t *dgram, size_t len)
+{
+	(void)to;
+	(void)dgram;
+	(void)len;
+	nsent++;
+}
+
+static void
+op_nothing(struct peer *to)
+{
+	(void)to;
+}
+
+static const struct peer_ops ops = {.send = op_send, .new_stream = op_nothing};
+
+static int
+setup(void **state)
+{
+	(void)state;
+	now = 1000000;
+	nsent = 0;
+	p = peer_new(&ops, NULL, 1, "b", TX_MIN, now);
+	if (p != NULL)
+		p->hb_at = UINT64_MAX; /* acknowledgements alone are counted */
+	return p == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	peer_free(p);
+	return 0;
+}
+
+static void
+hear(uint64_t seq)
+{
+	uint8_t buf[64];
+	struct wr w = {buf, buf + sizeof(buf), false};
+	struct rd r;
+
+	wr_u32(&w, 1);
+	wr_u64(&w, seq);
+	wr_u8(&w, 0);
+	r = (struct rd){buf, w.p, false};
+	p->rx.ts_at = now;
+	rx_data(p, now, &r);
+}
+
+static void
+applied(uint64_t upto)
+{
+	struct rd r;
+	uint64_t seq;
+
+	while (rx_next(&p->rx, &r, &seq))
+		continue;
+	rx_applied(p, now, 1, upto);
+}
+
+/* One datagram each millisecond; the kernel has it when the next comes. */
+static void
+many_are_answered_together(void **state)
+{
+	(void)state;
+	for (uint64_t seq = 0; seq < 100; seq++) {
+		hear(seq);
+		if (seq > 0)
+			applied(seq);
+		peer_flush(p, now);
+		assert_true(seq < 5 || p->rx.acked + 5 >= seq);
+		now += 1000;
+	}
+	assert_in_range(nsent, 20, 50);
+}
+
+/* Nobody follows whom it could be told with. */
+static void
+the_last_is_answered_at_once(void **state)
+{
+	(void)state;
+	hear(0);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 0);
+	now += ACK_ALONE_US;
+	applied(1);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 1);
+	assert_int_equal(p->rx.ack_at, 0);
+}
+
+static void
+a_crowd_is_answered_at_once(void **state)
+{
+	(void)state;
+	for (uint64_t seq = 0; seq < ACK_EVERY; seq++)
+		hear(seq);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 0);
+	applied(ACK_EVERY - 1);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 0);
+	applied(ACK_EVERY);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 1);
+}
+
+/* What the kernel takes long for is acknowledged as received meanwhile. */
+static void
+a_busy_kernel_is_not_waited_for(void **state)
+{
+	(void)state;
+	hear(0);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 0);
+	now += ACK_WAIT_US;
+	assert_true(peer_deadline(p, now) <= now);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 1);
+	assert_int_equal(p->rx.acked, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(
+		many_are_answered_together, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		the_last_is_answered_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_crowd_is_answered_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_busy_kernel_is_not_waited_for, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
