@@ -12,7 +12,7 @@
 #define CROWD_NS  20000 /* between events: processor time is what is short */
 #define PAUSE_MIN 500
 #define PAUSE_MAX 1000
-#define BURST_US  50 /* in which most of what comes together has come */
+#define BURST_US  25 /* in which most of what comes together has come */
 #define BRIEF     8 /* one event in so many is merged with another */
 
 static void
