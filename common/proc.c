@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "proc.h"
 
 /* Messages per loop turn, so that other events get their share. */
@@ -16,7 +15,6 @@ static struct {
 	struct event_base *base;
 	struct event *rev;
 	struct event *wev;
-	struct event *later; /* pending: rev is not watched until then */
 	struct imsgbuf ibuf;
 	enum imsg_phase phase;
 	bool orphan; /* goes on without its parent */
@@ -44,7 +42,6 @@ parent_gone(void)
 		exit(0);
 	proc.orphan = true;
 	event_del(proc.rev);
-	event_del(proc.later);
 	event_del(proc.wev); /* the buffer stays: a handler may read it */
 }
 
@@ -324,36 +321,6 @@ parent_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-waited(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	event_add(proc.rev, NULL);
-	parent_readable(PROC_FD, EV_READ, NULL);
-}
-
-void
-proc_look(void)
-{
-	if (!event_pending(proc.later, EV_TIMEOUT, NULL))
-		return;
-	event_del(proc.later);
-	waited(-1, 0, NULL);
-}
-
-void
-proc_wait(uint64_t us)
-{
-	struct timeval tv = clock_tv(us);
-
-	if (proc.orphan || event_pending(proc.later, EV_TIMEOUT, NULL))
-		return;
-	event_del(proc.rev);
-	event_add(proc.later, &tv);
-}
-
-static void
 parent_writable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -370,29 +337,21 @@ parent_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static void
-watch_parent(void)
-{
-	proc.rev = event_new(
-	    proc.base, PROC_FD, EV_READ | EV_PERSIST, parent_readable, NULL);
-	proc.wev =
-	    event_new(proc.base, PROC_FD, EV_WRITE, parent_writable, NULL);
-	proc.later = event_new(proc.base, -1, 0, waited, NULL);
-	if (proc.rev == NULL || proc.wev == NULL || proc.later == NULL)
-		fatalx("event loop: no memory");
-	event_priority_set(proc.rev, PROC_PRIO_HIGH);
-	event_priority_set(proc.later, PROC_PRIO_HIGH);
-	event_priority_set(proc.wev, PROC_PRIO_HIGH);
-	event_add(proc.rev, NULL);
-	if (proc.ibuf.queued > 0)
-		event_add(proc.wev, NULL);
-}
-
 void
 proc_run(const struct proc_ops *ops)
 {
 	proc.ops = ops;
-	watch_parent();
+	proc.rev = event_new(
+	    proc.base, PROC_FD, EV_READ | EV_PERSIST, parent_readable, NULL);
+	proc.wev =
+	    event_new(proc.base, PROC_FD, EV_WRITE, parent_writable, NULL);
+	if (proc.rev == NULL || proc.wev == NULL)
+		fatalx("event loop: no memory");
+	event_priority_set(proc.rev, PROC_PRIO_HIGH);
+	event_priority_set(proc.wev, PROC_PRIO_HIGH);
+	event_add(proc.rev, NULL);
+	if (proc.ibuf.queued > 0)
+		event_add(proc.wev, NULL);
 	event_base_dispatch(proc.base);
 	fatalx("event loop: ended by itself");
 }

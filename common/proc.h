@@ -54,15 +54,6 @@ struct event_base *proc_base(void);
  */
 void proc_run(const struct proc_ops *) __attribute__((noreturn));
 
-/*
- * What the parent says may wait for so many microseconds, counted from the
- * first call: to wake up for an answer costs more than to read it. proc_look
- * reads what has come by now and ends the wait; not to be called by a handler
- * of messages.
- */
-void proc_wait(uint64_t us);
-void proc_look(void);
-
 /* To the parent; a broken pipe ends the process. */
 void proc_send(enum imsg_type, uint32_t id, const void *data, size_t len);
 void proc_sendv(enum imsg_type, uint32_t id, const struct iovec *, int n);

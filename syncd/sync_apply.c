@@ -95,22 +95,6 @@ apply_room(const struct sync *s)
 	return s->apply.n < APPLY_INFLIGHT;
 }
 
-/*
- * Only acknowledgements hang on hagwd's answers, and nobody waits for those:
- * there is room for more batches, no dump, no bulk.
- */
-bool
-apply_patient(const struct sync *s)
-{
-	if (s->apply.n == 0 || s->apply.n > APPLY_INFLIGHT / 2 ||
-	    s->dump.kind != DUMP_NONE || s->role == ROLE_MASTER)
-		return false;
-	for (int i = 0; i < CONF_NODES_MAX; i++)
-		if (s->brx[i].receiving)
-			return false;
-	return true;
-}
-
 bool
 apply_passed(const struct sync *s, uint32_t id)
 {

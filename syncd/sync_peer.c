@@ -277,7 +277,7 @@ down_at(const struct peer *p)
 void
 peer_flush(struct peer *p, uint64_t now)
 {
-	if (p->rx.ack_at != 0 && p->rx.ack_at <= now + ACK_EARLY_US)
+	if (p->rx.ack_at != 0 && p->rx.ack_at <= now)
 		rx_send_ack(p, now);
 	if (p->hb_at <= now)
 		peer_heartbeat(p, now);

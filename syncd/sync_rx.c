@@ -102,11 +102,10 @@ rx_applied(struct peer *p, uint64_t now, uint32_t stream, uint64_t upto)
 		return;
 	for (; r->applied < upto; r->applied++)
 		set_present(r, r->applied, false);
-	if (r->applied - r->acked >= ACK_EVERY ||
-	    now - r->ts_at >= ACK_ALONE_US)
+	if (r->applied - r->acked >= ACK_EVERY)
 		ack_by(r, now);
 	else
-		ack_by(r, now + ACK_PAUSE_US);
+		ack_by(r, r->acked_us + ACK_PAUSE_US);
 }
 
 static void
@@ -144,4 +143,5 @@ rx_send_ack(struct peer *p, uint64_t now)
 	peer_end(p, &w);
 	r->ack_at = 0;
 	r->acked = r->applied;
+	r->acked_us = now;
 }

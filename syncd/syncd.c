@@ -14,7 +14,6 @@
 
 #define EVENT_TURN  4096 /* events per loop turn */
 #define EVENT_DRAIN 1000000 /* events before a barrier, at most */
-#define ANSWER_US   3000 /* hagwd's answers to batches may wait */
 #define DUMP_TURN   4 /* datagrams of a dump per loop turn */
 
 static const struct sandbox_call syncd_calls[] = {
@@ -268,8 +267,6 @@ turn(void)
 		return;
 	sync_flush(&node, now);
 	pace_dump(now);
-	if (apply_patient(&node))
-		proc_wait(ANSWER_US);
 	at = sync_deadline(&node, now);
 	tv = clock_tv(at - now);
 	event_add(timer, &tv);
@@ -295,7 +292,6 @@ on_datagram(uint32_t peer, const uint8_t *dgram, size_t len)
 static void
 on_datagrams(void)
 {
-	proc_look();
 	if (conf != NULL)
 		sync_deliver(&node, clock_us());
 	turn();

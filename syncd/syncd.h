@@ -209,9 +209,7 @@ uint64_t crypt_random(void); /* never 0 */
 #define HB_DOWN_US   1000000 /* but never sooner: VRRP is the fast one */
 #define HB_ASK_US    50000 /* while something waits for an answer */
 #define ACK_WAIT_US  5000 /* an ACK may wait that long for the kernel */
-#define ACK_PAUSE_US 3000 /* and that of applied ones for more of them */
-#define ACK_EARLY_US 2000 /* an ACK due so soon goes along with other work */
-#define ACK_ALONE_US 1500 /* since a datagram: more are not to be expected */
+#define ACK_PAUSE_US 2000 /* between two of applied ones, if they are few */
 #define ACK_EVERY    8 /* datagrams applied: then at once */
 #define HANDOVER_US  1000000 /* how long a request is repeated */
 
@@ -257,7 +255,8 @@ struct rx {
 	uint64_t cum;
 	uint64_t top; /* one past the highest received */
 	uint32_t stream;
-	uint64_t ack_at; /* 0: none due */
+	uint64_t ack_at;
+	uint64_t acked_us; /* when the last ACK was sent */ /* 0: none due */
 	uint64_t acked; /* applied, as last told */
 	uint32_t ts_echo;
 	uint64_t ts_at;
@@ -461,7 +460,6 @@ struct apply {
 };
 
 bool apply_room(const struct sync *);
-bool apply_patient(const struct sync *);
 void apply_record(struct sync *, int peer, const struct ct_rec *);
 /* Everything up to here is in the batches added so far. */
 void apply_mark(
