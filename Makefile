@@ -282,7 +282,7 @@ test: ## install, build, run every test (as root)
 	        "machine decides some"; \
 	    $(PYTEST_ALL) --last-failed --last-failed-no-failures none; }
 
-unit: ## the unit tests alone, under ASan and UBSan
+unit: man ## the unit tests alone, under ASan and UBSan
 	@$(MAKE) --no-print-directory SAN=1 unit-bins
 	$(PYTHON) -m pytest -q -p no:cacheprovider regress/unit $(PYTEST)
 
