@@ -255,8 +255,8 @@ struct rx {
 	uint64_t cum;
 	uint64_t top; /* one past the highest received */
 	uint32_t stream;
-	uint64_t ack_at;
-	uint64_t acked_us; /* when the last ACK was sent */ /* 0: none due */
+	uint64_t ack_at; /* 0: none due */
+	uint64_t acked_us; /* when the last ACK was sent */
 	uint64_t acked; /* applied, as last told */
 	uint32_t ts_echo;
 	uint64_t ts_at;
