@@ -20,6 +20,16 @@ static struct aside {
 	enum proc_id id;
 } asides[ASIDE_MAX];
 
+/* The last one gone: hagwd may run anywhere again. */
+static void
+asides_over(void)
+{
+	for (size_t i = 0; i < ASIDE_MAX; i++)
+		if (asides[i].pid > 0)
+			return;
+	cpus_all();
+}
+
 int
 aside_run(const struct child *c, int (*fn)(int), int fd)
 {
@@ -31,12 +41,15 @@ aside_run(const struct child *c, int (*fn)(int), int fd)
 		errno = EBUSY;
 		return -1;
 	}
+	cpus_prompt();
 	if ((a->pid = fork()) == 0) {
+		cpus_walk();
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		_exit(fn(fd) == -1);
 	}
 	if (a->pid == -1) {
 		a->pid = 0;
+		asides_over();
 		return -1;
 	}
 	a->asked_by = c->pid;
@@ -54,6 +67,7 @@ aside_reaped(pid_t pid, int status)
 		if (a->pid != pid)
 			continue;
 		a->pid = 0;
+		asides_over();
 		/* without an answer it would wait for ever */
 		if (status != 0 && c->pid == a->asked_by)
 			child_violation(c, "its dump request failed");

@@ -94,6 +94,7 @@ child_hurry(void)
 	struct sched_param sp = {.sched_priority = CHILD_START_PRIO};
 
 	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &sp);
+	cpus_prompt();
 }
 
 /* Between fork and exec: only what is safe there. */
@@ -120,6 +121,7 @@ child_exec(const char *path, enum proc_id id, int fd)
 	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	cpus_all(); /* hagwd may have been confined for a walk */
 	if (id == PROC_VRRP)
 		child_hurry();
 	/* flows wait for it; it parses a peer's bytes: no real-time class */

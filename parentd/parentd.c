@@ -439,6 +439,7 @@ main(int argc, char *argv[])
 	hagwd.started_us = clock_us();
 	make_loop();
 	open_kernel();
+	cpus_init();
 	enter_realtime();
 	confine();
 	child_start_all();

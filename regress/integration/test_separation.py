@@ -178,6 +178,24 @@ def test_parent(gw):
     assert fields["Seccomp"] == "2" and fields["Seccomp_filters"] == "1"
 
 
+def processors(pid):
+    found = set()
+    for part in status(pid)["Cpus_allowed_list"].strip().split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def test_processors(gw):
+    """vrrpd is never where a dump holds the processor (cpus.c)."""
+    every = processors(gw.hagwd.pid)
+    if len(every) < 2:
+        pytest.skip("one processor")
+    assert processors(gw.child("vrrpd")) == every - {max(every)}
+    for child in ("syncd", "natd", "ctld"):
+        assert processors(gw.child(child)) == every, child
+
+
 def test_parent_reads_no_network(gw):
     """Its sockets: netlink, one that only sends frames, the children's."""
     pid = gw.hagwd.pid
