@@ -97,9 +97,16 @@ def tables(result):
         lost = [s["losses"] for s in samples if s.get("losses")]
         if lost:
             lines.append(f"{TITLES[system]} counted {lost[0]}")
-        for error in [s["error"] for s in samples if "error" in s][:1]:
-            lines.append(f"{TITLES[system]}: {error.splitlines()[0]}")
     return lines
+
+
+def uncounted(result):
+    """Repetitions that gave no figures, and why."""
+    why = [f"{TITLES[system]}: {s['error'].splitlines()[0]}"
+           for system, samples in result["samples"].items()
+           for s in samples if "error" in s]
+    return [f"Not counted, and made once more: {'; '.join(why)}."] if why \
+        else []
 
 
 def row_text(name, result):
@@ -119,14 +126,16 @@ def row_text(name, result):
             cells.append(ratio(result, metric.key))
         cells.append(verdict(metric, result))
         lines.append("| " + " | ".join(cells) + " |")
-    runs = ", ".join(f"{TITLES[s]} {len(result['samples'][s])}"
-                     for s in systems)
+    runs = ", ".join(
+        f"{TITLES[s]} {sum('error' not in x for x in result['samples'][s])}"
+        for s in systems)
     lines += ["", " ".join(spec.note.split()) +
               f" Repetitions: {runs}; {result['when']}, load before "
               f"{result['load']}, scale {result['scale']:g}, "
               f"build {result['build']}."]
     if result["load"] > BUSY:
         lines.append("The machine was not quiet: CPU and tails are high.")
+    lines += uncounted(result)
     compared = tables(result)
     if compared:
         lines.append("Tables of both kernels at the end: " +
