@@ -355,7 +355,9 @@ sync_role(struct sync *s, enum role role, uint64_t now)
 
 /*
  * A TCP flow's first event that counts is an update: where no peer heard of
- * it, trying to create it first spares the peer a failure.
+ * it, trying to create it first spares the peer a failure. Asked of each
+ * event, before what follows it is folded in: a flow may end in the same
+ * flush.
  */
 static void
 choose_op(struct sync *s, struct ct_rec *rec)
@@ -375,7 +377,6 @@ to_peers(struct sync *s, struct ct_rec *rec)
 	uint8_t buf[ITEM_MAX];
 	size_t n;
 
-	choose_op(s, rec);
 	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
 	if (rec->op == CT_OP_DELETE) {
 		rec->fields = 0;
@@ -423,6 +424,7 @@ sync_event(struct sync *s, struct ct_rec *rec, uint64_t now)
 		s->stats.filtered++;
 		return;
 	}
+	choose_op(s, rec);
 	if (coalesce_add(&s->pending, rec))
 		return;
 	flush_pending(s);
