@@ -102,10 +102,11 @@ rx_applied(struct peer *p, uint64_t now, uint32_t stream, uint64_t upto)
 		return;
 	for (; r->applied < upto; r->applied++)
 		set_present(r, r->applied, false);
-	if (r->applied - r->acked >= ACK_EVERY)
+	if (r->applied - r->acked >= ACK_EVERY ||
+	    now - r->acked_us >= ACK_PAUSE_US)
 		ack_by(r, now);
-	else
-		ack_by(r, r->acked_us + ACK_PAUSE_US);
+	else /* or in a turn before, which is then no turn of its own */
+		ack_by(r, r->acked_us + ACK_WAIT_US);
 }
 
 static void

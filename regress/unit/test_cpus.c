@@ -93,8 +93,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
-	        test_walks_are_apart, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_one_processor, setup, teardown),
+		test_walks_are_apart, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_one_processor, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

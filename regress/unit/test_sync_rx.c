@@ -90,6 +90,21 @@ many_are_answered_together(void **state)
 	assert_in_range(nsent, 20, 51);
 }
 
+/* One each two milliseconds: every other one, and never by a timer. */
+static void
+nobody_wakes_up_for_it(void **state)
+{
+	(void)state;
+	for (uint64_t seq = 0; seq < 100; seq++) {
+		assert_true(peer_deadline(p, now) > now);
+		hear(seq);
+		applied(seq + 1);
+		peer_flush(p, now);
+		now += 2000;
+	}
+	assert_int_equal(nsent, 50);
+}
+
 /* Nothing was said of late: there is nothing to gather. */
 static void
 the_first_is_answered_at_once(void **state)
@@ -107,7 +122,7 @@ the_first_is_answered_at_once(void **state)
 	applied(2);
 	peer_flush(p, now);
 	assert_int_equal(nsent, 1);
-	now += ACK_PAUSE_US;
+	now += ACK_WAIT_US;
 	assert_true(peer_deadline(p, now) <= now);
 	peer_flush(p, now);
 	assert_int_equal(nsent, 2);
@@ -141,6 +156,16 @@ a_busy_kernel_is_not_waited_for(void **state)
 	peer_flush(p, now);
 	assert_int_equal(nsent, 1);
 	assert_int_equal(p->rx.acked, 0);
+	/* and what it took soon after is not left to the next datagram */
+	now += 100;
+	applied(1);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 1);
+	now += ACK_WAIT_US;
+	assert_true(peer_deadline(p, now) <= now);
+	peer_flush(p, now);
+	assert_int_equal(nsent, 2);
+	assert_int_equal(p->rx.acked, 1);
 }
 
 int
@@ -149,6 +174,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
 		many_are_answered_together, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		nobody_wakes_up_for_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		the_first_is_answered_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(

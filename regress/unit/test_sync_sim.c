@@ -744,7 +744,7 @@ test_failover(void **state)
 	for (int i = 0; i < 5; i++) {
 		sim_run(m, 1000000, 2);
 		sync_barrier(&m->h[master].s, m->now);
-		sim_run(m, 5000, 0);
+		sim_run(m, ACK_WAIT_US + 2000, 0);
 		assert_true(m->h[master].barrier.ok);
 		assert_int_equal(sim_differences(m), 0);
 		sim_role(m, master, ROLE_BACKUP);
