@@ -214,19 +214,31 @@ def flow_cost(system, count, rate, op):
             "back": (tx_bytes(system.standby, "eth2") - back) / count}
 
 
+def floor_cost(system, count, rate, batch, ops=("create", "update",
+                                                "delete")):
+    """CPU in us of one program that writes as much, and nothing else, to
+    the standby's kernel; other flows than those that were replicated."""
+    return {op: system.load(count, rate=rate, op=op, batch=batch,
+                            first=2000000, host=system.standby)["cpu_us"] /
+            count for op in ops}
+
+
 @row("cpu", "replicated flows at 20,000/s, 200,000 of them",
      [Metric("new_tx", "CPU per new flow, sender", "µs",
              [Goal(0.5, "inject")]),
       Metric("new_rx", "CPU per new flow, receiver with parent", "µs",
              [Goal(0.6, "inject")]),
+      Metric("new_floor", "floor: one program creates them there", "µs"),
       Metric("upd_tx", "CPU per update, sender", "µs",
              [Goal(0.5, "inject")]),
       Metric("upd_rx", "CPU per update, receiver", "µs",
              [Goal(0.5, "inject")]),
+      Metric("upd_floor", "floor: one program updates them there", "µs"),
       Metric("del_tx", "CPU per destroy, sender", "µs",
              [Goal(0.5, "inject")]),
       Metric("del_rx", "CPU per destroy, receiver", "µs",
              [Goal(0.5, "inject")]),
+      Metric("del_floor", "floor: one program deletes them there", "µs"),
       Metric("wire", "wire bytes per new flow", "B",
              [Goal(0.6, "inject")]),
       Metric("back", "bytes back per new flow", "B"),
@@ -236,7 +248,9 @@ def flow_cost(system, count, rate, op):
 def cpu_row(system_class, ctx):
     """ctload makes flows in the active's kernel; CPU is that of all of
     hagw's processes on a node, or of conntrackd alone. conntrackd's cache
-    does not put them into the kernel."""
+    does not put them into the kernel. The floor is ctload's CPU when it
+    writes as many to the standby's kernel, at the same rate, 16 at a time,
+    right after."""
     count = ctx.n(200000, 2000)
     with system_class() as system:
         system.quiet()
@@ -253,6 +267,11 @@ def cpu_row(system_class, ctx):
             if system_class is not Cache or op == "delete":
                 differences.append(system.tables())
         checked(system, sample)
+        if system_class is Hagw:
+            floor = floor_cost(system, count // 2, 20000, 16)
+            sample.update(new_floor=floor["create"],
+                          upd_floor=floor["update"],
+                          del_floor=floor["delete"])
         for op, difference in zip(("create", "update"), differences):
             if difference:
                 sample["tables"] = f"after {op}: {difference}"
@@ -267,6 +286,8 @@ SOURCES = 8
              [Goal(0.1, "inject")]),
       Metric("rx", "CPU per connection, receiver with parent", "µs",
              [Goal(0.2, "inject")]),
+      Metric("floor", "floor: one program creates and deletes as many there",
+             "µs"),
       Metric("wire", "wire bytes per connection", "B"),
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
       Metric("seconds", "time the 10 s of connections took", "s"),
@@ -276,7 +297,9 @@ def short(system_class, ctx):
     """Connect, 64 bytes, 512 bytes back, close; 40,000 of them. The time
     a closed connection is kept (tcp_timeout_time_wait) is 2 s on every
     gateway so that its end counts too; a dump twice a second has the
-    kernel collect what expired."""
+    kernel collect what expired. The floor is ctload's CPU when it makes and
+    deletes flows in the standby's kernel at that rate, 8 at a time, right
+    after."""
     count = ctx.n(40000, 2000)
     with system_class() as system:
         system.quiet()
@@ -315,7 +338,11 @@ def short(system_class, ctx):
                   "wire": (tx_bytes(system.active, "eth2") - out) / count,
                   "bad": report["bad"] + report["silent"], "busy": share,
                   "seconds": report["seconds"]}
-        return checked(system, sample)
+        checked(system, sample)
+        if system_class is Hagw:
+            sample["floor"] = sum(floor_cost(
+                system, count // 2, 4000, 8, ("create", "delete")).values())
+        return sample
 
 
 LADDER = (20000, 40000, 60000, 80000, 100000, 120000, 150000, 180000, 220000)
