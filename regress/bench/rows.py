@@ -545,11 +545,15 @@ def resident(title, unit, key, limit):
 
 @row("idle", "memory and idle CPU of all processes, interval 100 ms",
      resident("resident memory", "MB", "rss", 40)
-     + resident("idle CPU", "% of a core", "cpu", 0.3),
+     + resident("idle CPU", "% of a core", "cpu", 0.3)
+     + [Metric("vrrp_0", "of it VRRP (vrrpd, keepalived), active, no flows",
+               "% of a core")],
      [Hagw, Inject], repeat=3)
 def idle(system_class, ctx):
     """The sum of VmRSS, shared pages counted in each process; percent of
-    one core over 20 s, 12 s after the last change."""
+    one core over 20 s, 12 s after the last change. Sending an
+    advertisement carries it through the lab's bridges into the peer's
+    stack, on the sender's account: both systems' VRRP pays for that."""
     with system_class("100ms") as system:
         sides = {"active": system.active, "standby": system.standby}
         sample = {}
@@ -560,7 +564,9 @@ def idle(system_class, ctx):
             window = ctx.s(20)
             cpu = Cpu(**{side: gw.pids_of("all")
                          for side, gw in sides.items()})
+            vrrp = Cpu(active=system.active.pids_of("vrrp"))
             time.sleep(window)
+            sample[f"vrrp_{key}"] = vrrp.us()["active"] / window / 10000
             for side, us in cpu.us().items():
                 sample[f"cpu_{side}_{key}"] = us / window / 10000
                 sample[f"rss_{side}_{key}"] = rss_mb(
