@@ -1,6 +1,7 @@
 """The wall clock steps, the disk is full, the run directory read-only."""
 import os
 import pathlib
+import shutil
 import signal
 import tempfile
 import time
@@ -29,6 +30,8 @@ def world():
             yield world
     finally:
         lab.call(["umount", "-l", mounted], check=False)
+        # what the lab could not remove below the mount
+        shutil.rmtree(pair.lab.dir, ignore_errors=True)
 
 
 def kill_children(gw):
