@@ -157,6 +157,9 @@ in_heartbeat(struct peer *p, const struct input *in, struct rd *body)
 		return;
 	set_up(p, true);
 	handover_part(p, in->now, &hb);
+	/* awake already: the next one would be due soon */
+	if (p->hb_at < in->now + p->hb_us / 2)
+		p->hb_at = in->now;
 	p->ops->heard(p, &hb);
 }
 

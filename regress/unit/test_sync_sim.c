@@ -729,6 +729,28 @@ test_handover_request(void **state)
 	sim_free(m);
 }
 
+/* Heartbeats of both sides meet, so that each side wakes up once for both. */
+static void
+test_heartbeats_meet(void **state)
+{
+	struct sim *m = sim_new(12);
+	struct peer *a, *b;
+
+	(void)state;
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+	a = m->h[0].s.peers[1];
+	b = m->h[1].s.peers[0];
+	a->hb_at = m->now + a->hb_us;
+	b->hb_at = a->hb_at + b->hb_us / 3;
+	sim_run(m, 10 * a->hb_us, 0);
+	assert_true(b->hb_at < a->hb_at + 10000);
+	assert_true(a->hb_at < b->hb_at + 10000);
+	/* and neither has them sent more often for it */
+	assert_true(a->hb_at > m->now && b->hb_at > m->now);
+	sim_free(m);
+}
+
 /* Roles move there and back under traffic; idle flows get their time back. */
 static void
 test_failover(void **state)
@@ -837,6 +859,7 @@ main(void)
 	    cmocka_unit_test(test_cut_and_back),
 	    cmocka_unit_test(test_barrier),
 	    cmocka_unit_test(test_handover_request),
+	    cmocka_unit_test(test_heartbeats_meet),
 	    cmocka_unit_test(test_failover),
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_sweep_spares_the_living),
