@@ -1,7 +1,7 @@
 /*
  * What would hold the parent up: done by a process of its own that ends
  * with it. A dump request returns after the kernel has walked its whole hash
- * table, 40 ms for 600,000 buckets, and vrrpd's lease may be 30.
+ * table, tens of milliseconds where it is large, and vrrpd's lease may be 30.
  */
 #include <sys/prctl.h>
 #include <sys/wait.h>
