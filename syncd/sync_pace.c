@@ -49,7 +49,7 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 		us = PAUSE_MIN;
 	if (us > PAUSE_MAX)
 		us = PAUSE_MAX;
-	return p->brief ? 2 * us : us;
+	return p->brief ? 3 * us : us;
 }
 
 /*

@@ -96,9 +96,9 @@ brief_flows_are_gathered_for_longer(void **state)
 	uint64_t now = 5000000;
 
 	(void)state;
-	assert_in_range(run_merging(&p, &now, 125, 5000, 4), 1800, 2000);
+	assert_in_range(run_merging(&p, &now, 125, 5000, 4), 2700, 3000);
 	assert_in_range(run_merging(&p, &now, 125, 5000, 20), 900, 1000);
-	assert_in_range(run_merging(&p, &now, 50, 5000, 4), 1000, 1400);
+	assert_in_range(run_merging(&p, &now, 50, 5000, 4), 1500, 2100);
 	assert_int_equal(run_merging(&p, &now, 1000, 500, 4), 0);
 }
 
