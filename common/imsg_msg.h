@@ -69,7 +69,7 @@ enum imsg_type {
 	IMSG_CT_HANDOVER, /* P->S: ask the master for a handover */
 	IMSG_CT_HANDOVER_ASKED, /* S->P imsg_ct_handover: a peer asks us */
 	IMSG_CT_TIMEOUTS, /* P->S imsg_ct_timeouts, at start and reload */
-	IMSG_CT_COUNT, /* P->S imsg_ct_count, each second */
+	IMSG_CT_COUNT, /* P->S imsg_ct_count: each second, wants STATUS */
 	IMSG_CT_UNFIT, /* P->S imsg_ct_unfit: for the heartbeats */
 	/* NAT */
 	IMSG_NAT_BATCH, /* N->P bytes of netlink messages; id of batch */

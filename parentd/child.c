@@ -31,8 +31,10 @@
 #define CHILD_BACKOFF_MAX_US 10000000
 /* Silent to pings for this long: hung. vrrpd has its lease besides. */
 #define CHILD_HUNG_US        10000000
-/* So late a round of pings: it was hagwd that stood still, not they. */
-#define CHILD_PING_LATE_US   2000000
+/* Asked at the tick after that: each answer wakes hagwd up. */
+#define CHILD_PING_US        1500000
+/* So late a tick: it was hagwd that stood still, not they. */
+#define CHILD_TICK_LATE_US   2000000
 #define CHILD_STOP_WAIT_MS   1000
 #define CHILD_START_PRIO     5 /* hagwd's own */
 #define CHILD_SYNC_NICE      (-10)
@@ -389,12 +391,12 @@ child_violation(struct child *c, const char *why)
 }
 
 void
-child_ping_all(void)
+child_tick(void)
 {
-	static uint64_t last_us; /* 0: this is the first round */
+	static uint64_t last_us; /* 0: this is the first one */
 	uint64_t now = clock_us();
 	uint64_t from = last_us != 0 ? last_us : hagwd.started_us;
-	bool late = now - from > CHILD_PING_LATE_US;
+	bool late = now - from > CHILD_TICK_LATE_US;
 
 	last_us = now;
 	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++) {
@@ -409,7 +411,8 @@ child_ping_all(void)
 			child_violation(c, "does not answer, hung");
 			continue;
 		}
-		if (c->state == CHILD_RUNNING)
+		if (c->state == CHILD_RUNNING &&
+		    now - c->pong_us > CHILD_PING_US)
 			child_send(c->id, IMSG_PROC_PING, 0, NULL, 0);
 	}
 }

@@ -99,7 +99,7 @@ enum imsg_phase child_phase(const struct child *);
 void child_reaped(pid_t, int status);
 /* Broke a rule: log why, kill; it is restarted clean. */
 void child_violation(struct child *, const char *why);
-void child_ping_all(void);
+void child_tick(void);
 /* Quietly dropped when the child is not there; fd is taken over. */
 void child_send(enum proc_id id, enum imsg_type type, uint32_t msgid,
     const void *data, size_t len);

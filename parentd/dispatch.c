@@ -311,6 +311,7 @@ on_ct_status(struct child *c, const struct imsg *im)
 		child_violation(c, "status of a node that is not a peer");
 		return;
 	}
+	c->pong_us = clock_us(); /* an answer, too: to CT_COUNT */
 	peers_update(&msg);
 }
 

@@ -301,7 +301,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	health_tick();
 	nets_retry();
 	control_expire();
-	child_ping_all();
+	child_tick();
 	notify_tick();
 }
 

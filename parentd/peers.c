@@ -5,12 +5,13 @@
 #include "daemon.h"
 #include "log.h"
 
-/* syncd reports each second; older than this it counts for nothing. */
+/* syncd answers each tick; older than this it counts for nothing. */
 #define PEER_STALE_US  3500000
 /* One that was ready so lately holds all but the newest flows. */
 #define PEER_MEMORY_US 30000000
 
 static uint64_t ready_us; /* when any was, as syncd said; 0: never */
+static struct imsg_vrrp_ready told; /* to vrrpd, last */
 
 static bool
 peer_fresh(const struct peer *p)
@@ -72,15 +73,21 @@ peers_summary(struct imsg_vrrp_ready *r)
 void
 peers_tell_vrrpd(void)
 {
-	static struct imsg_vrrp_ready last;
+	peers_summary(&told);
+	log_debug("sync: ready %u, peer up %u, peer master %u", told.ready,
+	    told.sync_up, told.peer_master);
+	child_send(PROC_VRRP, IMSG_VRRP_READY, 0, &told, sizeof(told));
+}
+
+/* A status comes each second; vrrpd is woken up by what is new to it. */
+static void
+tell_news(void)
+{
 	struct imsg_vrrp_ready now;
 
 	peers_summary(&now);
-	if (memcmp(&now, &last, sizeof(now)) != 0)
-		log_debug("sync: ready %u, peer up %u, peer master %u",
-		    now.ready, now.sync_up, now.peer_master);
-	last = now;
-	child_send(PROC_VRRP, IMSG_VRRP_READY, 0, &now, sizeof(now));
+	if (memcmp(&now, &told, sizeof(now)) != 0)
+		peers_tell_vrrpd();
 }
 
 static void
@@ -112,7 +119,7 @@ peers_update(const struct imsg_ct_status *st)
 	p->at_us = clock_us();
 	if (st->ready && st->role == ROLE_BACKUP)
 		ready_us = p->at_us;
-	peers_tell_vrrpd();
+	tell_news();
 }
 
 bool

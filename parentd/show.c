@@ -8,8 +8,8 @@
 #include "fmt.h"
 #include "sandbox.h"
 
-/* Two pings without an answer; after ten it counts as hung (child.c). */
-#define SILENT_US 2500000
+/* Two pings without an answer; after ten seconds it is hung (child.c). */
+#define SILENT_US 4500000
 
 static bool
 silent(const struct child *c, char *buf, size_t sz)

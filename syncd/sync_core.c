@@ -12,6 +12,7 @@
 #include "syncd.h"
 
 #define DUMP_WAIT_US 5000000 /* for the parent to open one */
+#define IDLE_US      1000000 /* without peers */
 
 static void
 say_all(struct sync *s, uint64_t now)
@@ -200,7 +201,6 @@ sync_init(struct sync *s, const struct sync_ops *ops, void *arg, uint64_t now)
 	s->arg = arg;
 	s->start_us = s->now = now;
 	s->role = ROLE_INIT;
-	s->status_at = now + STATUS_US;
 }
 
 static uint64_t
@@ -779,6 +779,13 @@ sync_handover(struct sync *s, bool by_operator, uint64_t now)
 	log_warnx("handover: no peer that is up says it is MASTER");
 }
 
+void
+sync_count(struct sync *s, const struct imsg_ct_count *count)
+{
+	s->count = *count;
+	s->status_due = true;
+}
+
 /* time */
 
 static void
@@ -847,17 +854,13 @@ sync_timer(struct sync *s, uint64_t now)
 	for (int i = 0; i < CONF_NODES_MAX; i++)
 		if (s->peers[i] != NULL)
 			peer_timer(s->peers[i], now);
-	if (now >= s->status_at) {
-		s->status_at = now + STATUS_US;
-		s->status_due = true;
-	}
 	sync_flush(s, now);
 }
 
 uint64_t
 sync_deadline(const struct sync *s, uint64_t now)
 {
-	uint64_t at = s->status_at;
+	uint64_t at = now + IDLE_US;
 
 	for (int i = 0; i < CONF_NODES_MAX; i++) {
 		uint64_t t;

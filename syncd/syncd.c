@@ -443,7 +443,12 @@ on_unfit(const struct imsg *im)
 static void
 on_count(const struct imsg *im)
 {
-	(void)imsg_get(im, &node.count, sizeof(node.count));
+	struct imsg_ct_count msg;
+
+	if (imsg_get(im, &msg, sizeof(msg)) == -1)
+		return;
+	sync_count(&node, &msg);
+	turn();
 }
 
 static void

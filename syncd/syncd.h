@@ -580,7 +580,6 @@ struct sync_ops {
 
 #define BARRIER_US    1000000
 #define GRACE_US      5000000 /* a new master takes the old one's records */
-#define STATUS_US     1000000
 #define DUMP_RETRY_US 1000000 /* after one that failed */
 
 struct barrier {
@@ -622,7 +621,6 @@ struct sync {
 	uint64_t settle_at;
 	struct imsg_ct_timeouts timeouts;
 	struct imsg_ct_count count;
-	uint64_t status_at;
 	bool status_due;
 	struct sync_stats stats;
 	struct log_limit bad_limit;
@@ -654,6 +652,8 @@ void sync_applied(struct sync *, uint32_t id, const struct imsg_ct_fail *,
     uint32_t nfail, uint64_t now);
 void sync_barrier(struct sync *, uint64_t now);
 void sync_handover(struct sync *, bool by_operator, uint64_t now);
+/* hagwd's tick, and its count of flows: a status of each peer is due. */
+void sync_count(struct sync *, const struct imsg_ct_count *);
 bool sync_ready(const struct sync *);
 /* Records go to at least one peer. */
 bool sync_sending(const struct sync *);

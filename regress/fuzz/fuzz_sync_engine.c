@@ -517,6 +517,8 @@ step(struct in *in)
 			sync_overrun(&node);
 		if (op & 0x40)
 			reconfigure();
+		if (op & 0x80)
+			sync_count(&node, &(struct imsg_ct_count){now % 7, 9});
 		break;
 	case 15:
 		sync_flush(&node, now);

@@ -337,6 +337,8 @@ run_host(struct sim *m, struct sim_host *h)
 	run_injects(m, h);
 	if (!h->running)
 		return;
+	if (m->now % 1000000 < SIM_TICK_US)
+		sync_count(&h->s, &(struct imsg_ct_count){0});
 	if (m->now / 1000 % 2 == 0 || sim_random(m, 4) == 0)
 		op_drain(h);
 	if (sim_random(m, 2) == 0)
