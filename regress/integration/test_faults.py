@@ -61,6 +61,23 @@ def test_a_split_is_told_and_healed(pair, nat1):
     pair.wait_equal()
 
 
+def test_a_crash_is_not_told_as_a_split():
+    """The dead one's last word by sync was that it is MASTER."""
+    with lab.NatPair(advertise="10ms", preempt="never") as pair:
+        pair.start()
+        nat1, nat2 = pair.gateways
+        server = pair.client2.tool("shortconn", "server", pair.outside,
+                                   "8000", "1")
+        server.read()
+        pair.client1.tool("shortconn", "client", pair.outside, "8000", "1",
+                          "500", "1500", pair.inside, "1")
+        time.sleep(1.5)  # something was said right before
+        nat1.crash()
+        pair.wait_master(nat2, 5)
+        time.sleep(2.5)
+        assert nat2.show("vrrp")["vrrp"]["splits"] == 0
+
+
 def test_short_splits_lose_no_flow(pair, nat1):
     """Where packets go by whichever gateway announced itself last."""
     for _ in range(5):

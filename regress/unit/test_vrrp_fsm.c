@@ -1078,7 +1078,7 @@ split_suspected(void **state)
 	(void)state;
 	master(10 * MS);
 	ready(true, true, true);
-	when = now + SEC;
+	when = now + FSM_SPLIT_US;
 	while (now < when - 10 * MS) {
 		now = fsm_next(&f);
 		event(FSM_TIMER);
