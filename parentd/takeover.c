@@ -18,6 +18,11 @@
 
 /* Records still in flight when we took over are let in for this long. */
 #define INJECT_GRACE_US 10000000
+/*
+ * An advertisement due at the very end of the lease may just come to it: of
+ * an interval, this part is waited for. No peer's skew is less (priority 254).
+ */
+#define LEASE_SLACK     128
 /* An address somebody removes is put back this often per second. */
 #define RESTORE_RATE    5
 
@@ -147,7 +152,8 @@ become(enum role role, const char *reason)
 static void
 lease_watch(void)
 {
-	struct timeval left = clock_tv(adopt_left_us());
+	struct timeval left = clock_tv(
+	    adopt_left_us() + hagwd.conf->h.ha.advertise_us / LEASE_SLACK);
 
 	event_add(lease_timer, &left);
 }

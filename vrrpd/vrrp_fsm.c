@@ -418,16 +418,21 @@ hold_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 	act(out, ACT_LEASE);
 }
 
+/* What makes a round a little late must not make all after it so. */
 static void
 master_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 {
+	uint64_t due = f->deadline_us;
+
 	if (f->releasing != 0 && now >= f->hold_end_us) {
 		hold_timer(f, now, out);
 		return;
 	}
-	if (now < f->deadline_us)
+	if (now < due)
 		return;
 	master_round(f, now, out);
+	if (now - due < f->cfg.interval_us / 2)
+		f->deadline_us = due + f->cfg.interval_us;
 	act(out, ACT_LEASE);
 }
 

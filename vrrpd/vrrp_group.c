@@ -10,6 +10,8 @@
 #include "proc.h"
 #include "vrrpd.h"
 
+#define MASTER_LATE_US 2000 /* no peer takes over so soon */
+
 static struct vrrp_group group;
 
 const struct vrrp_group *
@@ -192,14 +194,23 @@ group_link(struct vrrp_net *net, bool up)
 
 /*
  * A late timer must not speak before what waits in the sockets is read: an
- * advertisement there may have restarted it.
+ * advertisement there may have restarted it. A master's is mostly on time.
  */
+static void
+timer_drain(uint64_t now)
+{
+	if (group.fsm.role == ROLE_MASTER &&
+	    now < fsm_next(&group.fsm) + MASTER_LATE_US)
+		return;
+	for (unsigned int i = 0; i < group.nnets; i++)
+		io_drain(&group.nets[i]);
+}
+
 static void
 timer_fired(int fd, short what, void *arg)
 {
 	struct fsm_event ev = {.type = FSM_TIMER};
 	uint64_t now = clock_us();
-	unsigned int i;
 
 	(void)fd;
 	(void)what;
@@ -209,8 +220,7 @@ timer_fired(int fd, short what, void *arg)
 	if (group.fsm.role == ROLE_MASTER &&
 	    lease_expired(now, group.fsm.since_us))
 		ev.type = FSM_EXPIRED;
-	for (i = 0; i < group.nnets; i++)
-		io_drain(&group.nets[i]);
+	timer_drain(now);
 	group_event(&ev);
 }
 

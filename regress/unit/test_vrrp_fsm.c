@@ -962,6 +962,25 @@ shutdown_during_failover(void **state)
 	assert_int_equal(find(ACT_RELEASED)->us, 300 * MS);
 }
 
+/* A round's delay is its own: the next one comes when it would have. */
+static void
+rounds_keep_step(void **state)
+{
+	uint64_t due;
+
+	(void)state;
+	master(SEC);
+	due = fsm_next(&f);
+	now = due + SEC / 2 - 1;
+	event(FSM_TIMER);
+	assert_sent(PRIO);
+	assert_int_equal(fsm_next(&f), due + SEC);
+	now = due + SEC + SEC / 2;
+	event(FSM_TIMER);
+	assert_sent(PRIO);
+	assert_int_equal(fsm_next(&f), now + SEC);
+}
+
 /* -- trouble -- */
 
 static void
@@ -1592,6 +1611,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(timers_exact),
 	    cmocka_unit_test(down_and_rounds),
+	    cmocka_unit_test(rounds_keep_step),
 	    cmocka_unit_test(silence_names_the_master),
 	    cmocka_unit_test(waits_for_links),
 	    cmocka_unit_test(start_without_link),
