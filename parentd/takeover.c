@@ -19,8 +19,9 @@
 /* Records still in flight when we took over are let in for this long. */
 #define INJECT_GRACE_US 10000000
 /*
- * An advertisement due at the very end of the lease may just come to it: of
- * an interval, this part is waited for. No peer's skew is less (priority 254).
+ * An advertisement due at the very end of the lease may just come to it: 1 of
+ * so many parts of an interval is waited for, no more than any peer's skew
+ * (that of priority 254).
  */
 #define LEASE_SLACK     128
 /* An address somebody removes is put back this often per second. */

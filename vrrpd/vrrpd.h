@@ -68,7 +68,7 @@ const char *vrrp_strerror(enum vrrp_error);
 #define FSM_FORCED_US      15000000U /* a failback wants this long */
 #define FSM_PRIO_COLD      1 /* of a master without flows */
 #define FSM_ANNOUNCE_US    1100000U /* between announcements on contention */
-/* Two MASTERs for longer is a split: who died, syncd misses sooner. */
+/* Two MASTERs, of which none has died: that syncd notices sooner. */
 #define FSM_SPLIT_US       2000000U
 
 enum fsm_link { LINK_UNKNOWN, LINK_UP, LINK_DOWN };

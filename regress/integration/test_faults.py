@@ -72,6 +72,7 @@ def test_a_crash_is_not_told_as_a_split():
         pair.client1.tool("shortconn", "client", pair.outside, "8000", "1",
                           "500", "1500", pair.inside, "1")
         time.sleep(1.5)  # something was said right before
+        assert nat2.show("sync")["sync"]["injected"] > 100
         nat1.crash()
         pair.wait_master(nat2, 5)
         time.sleep(2.5)
