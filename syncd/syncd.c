@@ -14,7 +14,7 @@
 
 #define EVENT_TURN  4096 /* events per loop turn */
 #define EVENT_DRAIN 1000000 /* events before a barrier, at most */
-#define DUMP_TURN   4 /* datagrams of a dump per loop turn */
+#define DUMP_TURN   16 /* reads of a dump per loop turn, 1-2 ms in all */
 
 static const struct sandbox_call syncd_calls[] = {
     {"recvmmsg", SB_ANY, 0, 0, 0},

@@ -478,7 +478,7 @@ void apply_sanitise(struct ct_rec *, uint32_t generation);
 #define BULK_AGAIN_US   86400000000ULL /* a refresh each day */
 #define BULK_RETRIES    3 /* for conflicts with what is swept after */
 #define SETTLE_AFTER_US 5000000
-#define SETTLE_PACE_US  4000 /* between two reads of the settling pass */
+#define SETTLE_PACE_US  500 /* between two reads of the settling pass */
 #define HELD_MIN_S      604800 /* longer than any protocol, shorter than hold */
 #define STEPS_ALL       0x0f
 

@@ -318,6 +318,37 @@ test_read(void **state)
 	assert_int_equal(event_read_dump(fds[1], take, NULL), EVENT_ERROR);
 }
 
+static enum event_res
+read_padding(int fds[2], size_t len)
+{
+	uint8_t buf[16384] = {0};
+	struct nlmsghdr nlh = {
+	    .nlmsg_len = (uint32_t)len, .nlmsg_type = NLMSG_NOOP};
+
+	memcpy(buf, &nlh, sizeof(nlh));
+	assert_int_equal(send(fds[0], buf, len, 0), len);
+	return event_read_dump(fds[1], take, NULL);
+}
+
+/*
+ * The room given is what the kernel fills while all else waits: not more
+ * than the shortest datagram it makes, NLMSG_GOODSIZE.
+ */
+static void
+test_dump_is_read_in_short_pieces(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t good = page < 8192 ? page : 8192;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	assert_int_equal(read_padding(fds, good), EVENT_RECORD);
+	assert_int_equal(read_padding(fds, good + 4), EVENT_ERROR);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -329,6 +360,7 @@ main(void)
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_read),
+	    cmocka_unit_test(test_dump_is_read_in_short_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
