@@ -2,7 +2,6 @@
  * Children: start, feed, reap, restart with a growing delay. A child's death
  * never ends the parent.
  */
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
@@ -37,7 +36,6 @@
 #define CHILD_TICK_LATE_US   2000000
 #define CHILD_STOP_WAIT_MS   1000
 #define CHILD_START_PRIO     5 /* hagwd's own */
-#define CHILD_SYNC_NICE      (-10)
 
 static void child_start(struct child *);
 
@@ -126,9 +124,8 @@ child_exec(const char *path, enum proc_id id, int fd)
 	cpus_all(); /* hagwd may have been confined for a walk */
 	if (id == PROC_VRRP)
 		child_hurry();
-	/* flows wait for it; it parses a peer's bytes: no real-time class */
 	if (id == PROC_SYNC)
-		(void)setpriority(PRIO_PROCESS, 0, CHILD_SYNC_NICE);
+		cpus_flows();
 	execve(path, argv, envp);
 	_exit(127);
 }

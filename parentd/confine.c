@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <errno.h>
@@ -123,7 +122,7 @@ static const struct sandbox_call parent_calls[] = {
     CALL(mlockall),
     CALL(sched_setscheduler),
     CALL_ARG(sched_setaffinity, 0, 0), /* itself: cpus.c */
-    CALL_ARG(setpriority, 0, PRIO_PROCESS),
+    CALL_ARG(sched_setattr, 0, 0),
     CALL(chroot),
     CALL(chdir),
     CALL_ARG(prctl, 0, PR_CAPBSET_DROP),

@@ -110,11 +110,13 @@ void child_send_fd(enum proc_id id, enum imsg_type type, uint32_t msgid, int fd,
 int aside_run(const struct child *c, int (*fn)(int fd), int fd);
 void aside_reaped(pid_t, int status);
 
-/* cpus.c: where the calling process may run, from now on */
+/* cpus.c: where the calling process may run, from now on, and how soon */
 void cpus_init(void); /* once, at start: what hagwd was given */
 void cpus_walk(void); /* where dump requests are made */
 void cpus_prompt(void); /* anywhere but there */
 void cpus_all(void);
+void cpus_session(void); /* hagwd's, before others start */
+void cpus_flows(void); /* syncd's */
 
 /* confine.c: what the parent itself gives up, before the first child */
 void confine(void);

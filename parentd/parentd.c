@@ -440,6 +440,7 @@ main(int argc, char *argv[])
 	make_loop();
 	open_kernel();
 	cpus_init();
+	cpus_session();
 	enter_realtime();
 	confine();
 	child_start_all();

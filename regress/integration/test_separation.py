@@ -196,6 +196,26 @@ def test_processors(gw):
         assert processors(gw.child(child)) == every, child
 
 
+def proc_text(pid, name):
+    """Empty: a kernel without it."""
+    path = pathlib.Path(f"/proc/{pid}/{name}")
+    return path.read_text() if path.exists() else ""
+
+
+def test_syncd_goes_first(gw):
+    """Nice, for its session too; no real-time class (cpus.c)."""
+    pid = gw.child("syncd")
+    assert os.sched_getscheduler(pid) == os.SCHED_OTHER
+    assert os.getpriority(os.PRIO_PROCESS, pid) == -10
+    assert os.getpriority(os.PRIO_PROCESS, gw.child("natd")) == 0
+    group = proc_text(pid, "autogroup")
+    assert not group or group.split()[-2:] == ["nice", "-10"]
+    kernel = [int(n) for n in re.findall(r"\d+", os.uname().release)[:2]]
+    found = re.search(r"se\.slice\s*:\s*(\d+)", proc_text(pid, "sched"))
+    if found and kernel >= [6, 12]:
+        assert int(found[1]) == 100000
+
+
 def test_parent_reads_no_network(gw):
     """Its sockets: netlink, one that only sends frames, the children's."""
     pid = gw.hagwd.pid
