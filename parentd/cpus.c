@@ -7,8 +7,10 @@
  * while one is under way. With one processor there is no choice.
  */
 #include <sys/syscall.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -91,17 +93,18 @@ cpus_session(void)
 	if (getsid(0) != getpid() ||
 	    (fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC)) == -1)
 		return;
+	/* fails where there are no such groups, too */
 	if (dprintf(fd, "%d", FLOWS_NICE) == -1)
-		log_warn("hagwd: its session has no more than the usual share "
-			 "of the processors");
+		log_debug("hagwd: its session keeps the usual share of the "
+			  "processors: %s",
+		    strerror(errno));
 	close(fd);
 }
 
 /*
  * Flows wait for syncd, so it is to run as soon as it wakes up. But it parses
- * a peer's bytes: no real-time class. The short slice lets it preempt
- * others (Linux 6.12; older kernels do without). A failure costs
- * punctuality.
+ * a peer's bytes: no real-time class. The short slice lets it preempt others
+ * (Linux 6.12; older kernels do without). A failure costs punctuality.
  */
 void
 cpus_flows(void)
