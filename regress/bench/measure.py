@@ -1,39 +1,19 @@
 """CPU, memory and bytes of named processes and interfaces; statistics."""
-import os
 import pathlib
-
-TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
-
-
-def cpu_ns(pids):
-    """CPU time of processes: every thread, and children that ended.
-
-    The scheduler's own account in nanoseconds, of which utime + stime is a
-    split; that of ended children in clock ticks.
-    """
-    total = 0
-    for pid in pids:
-        proc = pathlib.Path(f"/proc/{pid}")
-        try:
-            for task in (proc / "task").iterdir():
-                total += int((task / "schedstat").read_text().split()[0])
-            stat = (proc / "stat").read_text().rpartition(")")[2].split()
-            total += (int(stat[13]) + int(stat[14])) * TICK_NS
-        except OSError:
-            pass
-    return total
 
 
 class Cpu:
-    """CPU time that sets of processes use from here on."""
+    """CPU time in us that sets of processes use from here on."""
 
-    def __init__(self, **sets):
-        self.sets = sets
-        self.start = {name: cpu_ns(pids) for name, pids in sets.items()}
+    def __init__(self, host, **sets):
+        self.tool = host.tool("cputime", *(
+            f"{name}={','.join(map(str, pids))}"
+            for name, pids in sets.items()))
+        self.start = self.tool.read()
 
     def us(self):
-        return {name: (cpu_ns(pids) - self.start[name]) / 1000
-                for name, pids in self.sets.items()}
+        now = self.tool.ask("report")
+        return {name: now[name] - self.start[name] for name in now}
 
 
 def rss_mb(pids):

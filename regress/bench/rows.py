@@ -196,7 +196,7 @@ def planned(system_class, ctx):
 # Replication
 
 def flow_cost(system, count, rate, op):
-    cpu = Cpu(tx=system.active.pids_of("sync"),
+    cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
               rx=system.standby.pids_of("sync"))
     busy = Busy()
     out = tx_bytes(system.active, "eth2")
@@ -312,7 +312,7 @@ def short(system_class, ctx):
         server = pair.client2.tool("shortconn", "server", pair.outside,
                                    "8000", "4")
         server.read()
-        cpu = Cpu(tx=system.active.pids_of("sync"),
+        cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
                   rx=system.standby.pids_of("sync"))
         busy = Busy()
         out = tx_bytes(system.active, "eth2")
@@ -562,13 +562,14 @@ def idle(system_class, ctx):
                 system.fill(count)
             time.sleep(ctx.s(12))
             window = ctx.s(20)
-            cpu = Cpu(**{side: gw.pids_of("all")
+            cpu = Cpu(system.active, vrrp=system.active.pids_of("vrrp"),
+                      **{side: gw.pids_of("all")
                          for side, gw in sides.items()})
-            vrrp = Cpu(active=system.active.pids_of("vrrp"))
             time.sleep(window)
-            sample[f"vrrp_{key}"] = vrrp.us()["active"] / window / 10000
-            for side, us in cpu.us().items():
-                sample[f"cpu_{side}_{key}"] = us / window / 10000
+            used = cpu.us()
+            sample[f"vrrp_{key}"] = used["vrrp"] / window / 10000
+            for side in sides:
+                sample[f"cpu_{side}_{key}"] = used[side] / window / 10000
                 sample[f"rss_{side}_{key}"] = rss_mb(
                     sides[side].pids_of("all"))
         return checked(system, sample)

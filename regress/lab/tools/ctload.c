@@ -15,7 +15,6 @@
  * A net is its first address; hosts are counted up from there. It ends early
  * when the guard address (-g) is not on this host any more.
  */
-#include <sys/resource.h>
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -216,7 +215,7 @@ load(struct mnl_socket *nl)
 {
 	static uint8_t buf[BATCH_MAX * MSG_MAX];
 	uint64_t i = 0, start = tool_now_us(), us;
-	struct rusage ru;
+	int cpu = tool_cpu_open(0);
 	size_t len, n;
 
 	while (i < opt.count && guarded()) {
@@ -232,15 +231,13 @@ load(struct mnl_socket *nl)
 		pace(start, i);
 	}
 	us = tool_now_us() - start;
-	getrusage(RUSAGE_SELF, &ru);
 	printf("{\"done\": %llu, \"failed\": %llu, \"error\": \"%s\", "
 	       "\"seconds\": %.3f, \"per_second\": %.0f, "
-	       "\"cpu_us\": %lld}\n",
+	       "\"cpu_us\": %llu}\n",
 	    (unsigned long long)(i - failed), (unsigned long long)failed,
 	    first_error == 0 ? "" : strerror(first_error), (double)us / 1000000,
 	    (double)i * 1000000 / (double)(us + 1),
-	    (long long)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 +
-		ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
+	    (unsigned long long)tool_cpu_us(cpu));
 }
 
 static void

@@ -10,8 +10,6 @@
  * the flows was seen (CLOCK_MONOTONIC, microseconds; 0: never).
  */
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/time.h>
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -36,6 +34,7 @@
 static uint64_t *seen;
 static uint64_t count, nseen, events, overruns, pause_us;
 static uint32_t base;
+static int cpu_fd;
 
 static struct mmsghdr msgs[BATCH];
 static struct iovec iov[BATCH];
@@ -125,20 +124,15 @@ save(const char *path)
 static void
 command(const char *line)
 {
-	struct rusage ru;
-	struct timeval tv;
-
 	if (strncmp(line, "save ", 5) == 0)
 		save(line + 5);
 	else if (strcmp(line, "report") != 0)
 		errx(2, "unknown command \"%s\"", line);
-	getrusage(RUSAGE_SELF, &ru);
-	timeradd(&ru.ru_utime, &ru.ru_stime, &tv);
 	printf("{\"events\": %llu, \"seen\": %llu, \"overruns\": %llu, "
-	       "\"cpu_us\": %lld}\n",
+	       "\"cpu_us\": %llu}\n",
 	    (unsigned long long)events, (unsigned long long)nseen,
 	    (unsigned long long)overruns,
-	    (long long)tv.tv_sec * 1000000 + tv.tv_usec);
+	    (unsigned long long)tool_cpu_us(cpu_fd));
 }
 
 static int
@@ -200,6 +194,7 @@ main(int argc, char **argv)
 	size_t i;
 
 	options(argc, argv);
+	cpu_fd = tool_cpu_open(0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; i < BATCH; i++) {
 		iov[i] = (struct iovec){bufs[i], SIZE};

@@ -1,11 +1,13 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 
 #include <err.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/perf_event.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,31 @@ tool_now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int
+tool_cpu_open(pid_t pid)
+{
+	struct perf_event_attr attr = {.type = PERF_TYPE_SOFTWARE,
+	    .size = sizeof(attr),
+	    .config = PERF_COUNT_SW_TASK_CLOCK,
+	    .inherit = 1};
+	long fd = syscall(
+	    SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd == -1)
+		err(1, "perf_event_open of process %d", (int)pid);
+	return (int)fd;
+}
+
+uint64_t
+tool_cpu_us(int fd)
+{
+	uint64_t ns;
+
+	if (read(fd, &ns, sizeof(ns)) != sizeof(ns))
+		err(1, "task-clock");
+	return ns / 1000;
 }
 
 int
