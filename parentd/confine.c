@@ -128,6 +128,7 @@ static const struct sandbox_call parent_calls[] = {
     CALL_ARG(prctl, 0, PR_CAPBSET_DROP),
     CALL_ARG(prctl, 0, PR_SET_SECUREBITS),
     CALL_ARG(prctl, 0, PR_SET_DUMPABLE),
+    CALL_ARG(prctl, 0, PR_SET_TIMERSLACK),
     CALL_ARG(prctl, 0, PR_SET_NO_NEW_PRIVS),
     CALL_ARG(prctl, 0, PR_SET_SECCOMP),
     CALL_ARG(prctl, 0, PR_SET_PDEATHSIG), /* aside.c */

@@ -91,8 +91,11 @@ def work():
                      gateway=Traced) as pair:
         pair.start()
         one, two = pair.gateways
-        one.ctload("-s", "172.23.1.1", "-d", "172.24.2.1", "-t",
-                   "172.24.0.100", "-n", "2000")
+        flows = ("-s", "172.23.1.1", "-d", "172.24.2.1", "-t", "172.24.0.100")
+        one.ctload(*flows, "-n", "2000")
+        # in bursts, one each 4 ms: syncd waits a moment for each
+        one.ctload(*flows, "-f", "2000", "-n", "2000", "-r", "5000", "-b",
+                   "20")
         for words in ("summary", "vrrp", "nat", "sync", "events", "config"):
             one.hactl("show", words)
         one.hactl("log", "verbose")

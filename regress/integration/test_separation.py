@@ -211,6 +211,7 @@ def test_syncd_goes_first(gw):
     group = proc_text(pid, "autogroup")
     assert not group or group.split()[-2:] == ["nice", "-10"]
     kernel = [int(n) for n in re.findall(r"\d+", os.uname().release)[:2]]
+    assert proc_text(pid, "timerslack_ns").strip() == "1"
     found = re.search(r"se\.slice\s*:\s*(\d+)", proc_text(pid, "sched"))
     if found and kernel >= [6, 12]:
         assert int(found[1]) == 100000
