@@ -213,17 +213,6 @@ ring_slots(unsigned int npeers)
 	return n;
 }
 
-/* What changes is told at once; the rest only shows that there is a peer. */
-static uint64_t
-heartbeat_us(const struct conf *c)
-{
-	uint64_t us = c->h.ha.advertise_us;
-
-	if (us < HB_DOWN_US / HB_MISSED)
-		return HB_DOWN_US / HB_MISSED;
-	return us > HB_MAX_US ? HB_MAX_US : us;
-}
-
 static struct peer *
 take_peer(struct sync *s, struct peer *old[], const struct conf *c, int i)
 {
@@ -299,12 +288,9 @@ sync_configure(
 			old[i] = NULL;
 		}
 	}
-	for (int i = 0; c->h.sync.npaths > 0 && i < c->h.nnodes; i++) {
-		if (i == c->h.self)
-			continue;
-		s->peers[i] = take_peer(s, old, c, i);
-		s->peers[i]->hb_us = heartbeat_us(c);
-	}
+	for (int i = 0; c->h.sync.npaths > 0 && i < c->h.nnodes; i++)
+		if (i != c->h.self)
+			s->peers[i] = take_peer(s, old, c, i);
 	for (int i = 0; i < CONF_NODES_MAX; i++)
 		peer_free(old[i]);
 	s->conf = c;

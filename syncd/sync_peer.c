@@ -21,7 +21,6 @@ peer_new(const struct peer_ops *ops, void *arg, uint32_t node, const char *name,
 	p->arg = arg;
 	p->node = node;
 	strncpy(p->name, name, sizeof(p->name) - 1);
-	p->hb_us = HB_MAX_US;
 	p->made_us = now;
 	p->tx.size = slots;
 	p->tx.ring = calloc(slots, sizeof(*p->tx.ring));
@@ -74,7 +73,7 @@ peer_heartbeat(struct peer *p, uint64_t now)
 	bool asking = p->ho_req != 0 && now < p->ho_until;
 
 	p->ops->heartbeat(p, &hb);
-	hb.interval_ms = (uint16_t)(p->hb_us / 1000);
+	hb.interval_ms = (uint16_t)(HB_US / 1000);
 	hb.stream = p->tx.stream;
 	hb.ho_ack = p->ho_seen;
 	if (p->tx.active)
@@ -87,8 +86,7 @@ peer_heartbeat(struct peer *p, uint64_t now)
 	w = peer_begin(p, now);
 	wire_put_hb(&w, &hb);
 	peer_end(p, &w);
-	p->hb_at =
-	    now + (asking && p->hb_us > HB_ASK_US ? HB_ASK_US : p->hb_us);
+	p->hb_at = now + (asking ? HB_ASK_US : HB_US);
 }
 
 void
@@ -158,7 +156,7 @@ in_heartbeat(struct peer *p, const struct input *in, struct rd *body)
 	set_up(p, true);
 	handover_part(p, in->now, &hb);
 	/* awake already: the next one would be due soon */
-	if (p->hb_at < in->now + p->hb_us / 2)
+	if (p->hb_at < in->now + HB_US / 2)
 		p->hb_at = in->now;
 	p->ops->heard(p, &hb);
 }

@@ -203,10 +203,16 @@ uint64_t crypt_random(void); /* never 0 */
 #define CWND_FIRST   64
 #define RTO_MIN_US   20000
 #define RTO_MAX_US   500000
-#define HB_MIN_US    100000
+/*
+ * Whatever the interval of VRRP, which is the fast one: what changes is told
+ * at once, the rest only shows that there is a peer. That it is gone must be
+ * known before vrrpd takes it for another MASTER (FSM_SPLIT_US).
+ */
+#define HB_US        500000
+#define HB_MIN_US    100000 /* a peer's */
 #define HB_MAX_US    1000000
 #define HB_MISSED    3 /* then the peer is down */
-#define HB_DOWN_US   1500000 /* but never sooner: VRRP is the fast one */
+#define HB_DOWN_US   1500000 /* but never sooner */
 #define HB_ASK_US    50000 /* while something waits for an answer */
 #define ACK_WAIT_US  8000 /* an ACK may wait that long for the kernel */
 #define ACK_PAUSE_US 5000 /* between two of applied ones, if they are few */
@@ -297,7 +303,6 @@ struct peer {
 	char name[CONF_NAME_MAX];
 	struct crypt c;
 	uint64_t echo; /* the peer's challenge, to be sent back */
-	uint64_t hb_us;
 	uint64_t hb_at;
 	uint64_t hello_at; /* an answer to strangers, not before */
 	uint64_t seen_us;

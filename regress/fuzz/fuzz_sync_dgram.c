@@ -92,7 +92,6 @@ setup(void)
 	memset(peer, 0, sizeof(*peer));
 	peer->ops = &ops;
 	peer->node = 1;
-	peer->hb_us = HB_MAX_US;
 	peer->made_us = now;
 	peer->tx.size = TX_MIN;
 	peer->tx.ring = ring;

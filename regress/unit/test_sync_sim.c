@@ -744,14 +744,39 @@ test_heartbeats_meet(void **state)
 	assert_true(sim_settle(m, 0, 3000000));
 	a = m->h[0].s.peers[1];
 	b = m->h[1].s.peers[0];
-	a->hb_at = m->now + a->hb_us;
-	b->hb_at = a->hb_at + b->hb_us / 3;
+	a->hb_at = m->now + HB_US;
+	b->hb_at = a->hb_at + HB_US / 3;
 	sent = a->stats.sent + b->stats.sent;
-	sim_run(m, 10 * a->hb_us, 0);
+	sim_run(m, 10 * HB_US, 0);
 	assert_true(b->hb_at < a->hb_at + 10000);
 	assert_true(a->hb_at < b->hb_at + 10000);
 	/* and are no more than before */
 	assert_in_range(a->stats.sent + b->stats.sent - sent, 18, 22);
+	sim_free(m);
+}
+
+/*
+ * At any interval of VRRP: a MASTER that handed over as its syncd died is not
+ * believed to be one for so long that a split is told (FSM_SPLIT_US).
+ */
+static void
+test_a_peer_is_down_before_a_split_is_told(void **state)
+{
+	struct sim *m = sim_new(13);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		sim_stop(m, i);
+		confs[i]->h.ha.advertise_us = 1000000;
+		sim_start(m, i);
+		sim_role(m, i, i == 0 ? ROLE_BACKUP : ROLE_MASTER);
+	}
+	assert_true(sim_settle(m, 1, 3000000));
+	m->cut = true;
+	sim_run(m, 1000000, 0);
+	assert_true(m->h[0].s.peers[1]->up);
+	sim_run(m, 900000, 0);
+	assert_false(m->h[0].s.peers[1]->up);
 	sim_free(m);
 }
 
@@ -864,6 +889,7 @@ main(void)
 	    cmocka_unit_test(test_barrier),
 	    cmocka_unit_test(test_handover_request),
 	    cmocka_unit_test(test_heartbeats_meet),
+	    cmocka_unit_test(test_a_peer_is_down_before_a_split_is_told),
 	    cmocka_unit_test(test_failover),
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_sweep_spares_the_living),
