@@ -1,6 +1,8 @@
 """CPU, memory and bytes of named processes and interfaces; statistics."""
 import pathlib
 
+from ..lab.core import LabError
+
 
 class Cpu:
     """CPU time in us that sets of processes use from here on."""
@@ -14,6 +16,14 @@ class Cpu:
     def us(self):
         now = self.tool.ask("report")
         return {name: now[name] - self.start[name] for name in now}
+
+
+def cpu_us(report):
+    """What a tool says of itself."""
+    if report["cpu_us"] < 0:
+        raise LabError("CPU time cannot be counted here: perf_event_open(2) "
+                       "is refused")
+    return report["cpu_us"]
 
 
 def rss_mb(pids):

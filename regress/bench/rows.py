@@ -8,7 +8,7 @@ import time
 
 from ..lab.core import Lab, LabError, wait_for
 from ..lab.traffic import Probe, Talkers
-from .measure import Busy, Cpu, percentile, rss_mb, tx_bytes
+from .measure import Busy, Cpu, cpu_us, percentile, rss_mb, tx_bytes
 from .systems import VIP, Cache, Hagw, Inject
 
 ROWS = {}
@@ -209,7 +209,7 @@ def flow_cost(system, count, rate, op):
         time.sleep(0.5)
     used = cpu.us()
     return {"tx": used["tx"] / count, "rx": used["rx"] / count,
-            "maker": report["cpu_us"] / count, "busy": busy.percent(),
+            "maker": cpu_us(report) / count, "busy": busy.percent(),
             "wire": (tx_bytes(system.active, "eth2") - out) / count,
             "back": (tx_bytes(system.standby, "eth2") - back) / count}
 
@@ -218,8 +218,8 @@ def floor_cost(system, count, rate, batch, ops=("create", "update",
                                                 "delete")):
     """CPU in us of one program that writes as much, and nothing else, to
     the standby's kernel; other flows than those that were replicated."""
-    return {op: system.load(count, rate=rate, op=op, batch=batch,
-                            first=2000000, host=system.standby)["cpu_us"] /
+    return {op: cpu_us(system.load(count, rate=rate, op=op, batch=batch,
+                                   first=2000000, host=system.standby)) /
             count for op in ops}
 
 
@@ -665,7 +665,7 @@ def floor(_system_class, ctx):
 
         alone = load()
         sample = {"create": alone["per_second"],
-                  "create_us": alone["cpu_us"] / count}
+                  "create_us": cpu_us(alone) / count}
         for pause, key in ((1000, "event_us"), (0, "single_us")):
             host.run(["conntrack", "-F"], check=False)
             watch = host.tool("ctwatch", "-p", str(pause))
@@ -675,15 +675,15 @@ def floor(_system_class, ctx):
             time.sleep(0.5)
             after = watch.ask("report")
             watch.stop()
-            sample[key] = ((after["cpu_us"] - before["cpu_us"]) /
+            sample[key] = ((cpu_us(after) - cpu_us(before)) /
                            max(after["events"] - before["events"], 1))
-            sample["listened_us"] = made["cpu_us"] / count
+            sample["listened_us"] = cpu_us(made) / count
         host.run(["conntrack", "-F"], check=False)
         for key in ("alone", "us"):
             if key == "us":
                 lab.host("elsewhere").tool("ctwatch", "-p", "1000").read()
             for op, name in (("create", "new"), ("update", "upd"),
                              ("delete", "del")):
-                sample[f"{name}_{key}"] = load(20000, op)["cpu_us"] / count
+                sample[f"{name}_{key}"] = cpu_us(load(20000, op)) / count
         return sample
 

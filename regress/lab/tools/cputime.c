@@ -39,7 +39,10 @@ add_process(struct set *s, const char *pid)
 			continue;
 		if (s->n == TASKS_MAX)
 			errx(2, "%s: more than %d tasks", s->name, TASKS_MAX);
-		s->fds[s->n++] = tool_cpu_open((pid_t)atoi(de->d_name));
+		s->fds[s->n] = tool_cpu_open((pid_t)atoi(de->d_name));
+		if (s->fds[s->n++] == -1)
+			err(1, "%s: CPU time of process %s (perf_event_open)",
+			    s->name, pid);
 	}
 	closedir(dir);
 }
@@ -67,12 +70,11 @@ command(const char *line)
 		errx(2, "unknown command \"%s\"", line);
 	printf("{");
 	for (size_t i = 0; i < nsets; i++) {
-		uint64_t us = 0;
+		long long us = 0;
 
 		for (size_t k = 0; k < sets[i].n; k++)
 			us += tool_cpu_us(sets[i].fds[k]);
-		printf("%s\"%s\": %llu", i == 0 ? "" : ", ", sets[i].name,
-		    (unsigned long long)us);
+		printf("%s\"%s\": %lld", i == 0 ? "" : ", ", sets[i].name, us);
 	}
 	printf("}\n");
 	fflush(stdout);

@@ -233,11 +233,10 @@ load(struct mnl_socket *nl)
 	us = tool_now_us() - start;
 	printf("{\"done\": %llu, \"failed\": %llu, \"error\": \"%s\", "
 	       "\"seconds\": %.3f, \"per_second\": %.0f, "
-	       "\"cpu_us\": %llu}\n",
+	       "\"cpu_us\": %lld}\n",
 	    (unsigned long long)(i - failed), (unsigned long long)failed,
 	    first_error == 0 ? "" : strerror(first_error), (double)us / 1000000,
-	    (double)i * 1000000 / (double)(us + 1),
-	    (unsigned long long)tool_cpu_us(cpu));
+	    (double)i * 1000000 / (double)(us + 1), tool_cpu_us(cpu));
 }
 
 static void

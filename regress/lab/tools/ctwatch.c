@@ -129,10 +129,9 @@ command(const char *line)
 	else if (strcmp(line, "report") != 0)
 		errx(2, "unknown command \"%s\"", line);
 	printf("{\"events\": %llu, \"seen\": %llu, \"overruns\": %llu, "
-	       "\"cpu_us\": %llu}\n",
+	       "\"cpu_us\": %lld}\n",
 	    (unsigned long long)events, (unsigned long long)nseen,
-	    (unsigned long long)overruns,
-	    (unsigned long long)tool_cpu_us(cpu_fd));
+	    (unsigned long long)overruns, tool_cpu_us(cpu_fd));
 }
 
 static int

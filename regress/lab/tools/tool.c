@@ -37,19 +37,19 @@ tool_cpu_open(pid_t pid)
 	long fd = syscall(
 	    SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
-	if (fd == -1)
-		err(1, "perf_event_open of process %d", (int)pid);
 	return (int)fd;
 }
 
-uint64_t
+long long
 tool_cpu_us(int fd)
 {
 	uint64_t ns;
 
+	if (fd == -1)
+		return -1;
 	if (read(fd, &ns, sizeof(ns)) != sizeof(ns))
 		err(1, "task-clock");
-	return ns / 1000;
+	return (long long)(ns / 1000);
 }
 
 int

@@ -24,10 +24,11 @@ uint64_t tool_now_us(void);
  * CPU time of a process (0: this one), and of children and threads it makes
  * later, as perf's task-clock has it. What getrusage(2) and schedstat say is
  * no measure: on a kernel that does not preempt itself, a task that was woken
- * up is charged for what the waker's system call still takes.
+ * up is charged for what the waker's system call still takes. -1 where the
+ * kernel does not let us, a container's for example, and so is its time.
  */
 int tool_cpu_open(pid_t);
-uint64_t tool_cpu_us(int fd);
+long long tool_cpu_us(int fd);
 /* A timer that fires each interval, and an epoll set to put it into. */
 int tool_timer(uint64_t interval_us);
 void tool_watch(int epfd, int fd, uint64_t cookie, uint32_t events);
