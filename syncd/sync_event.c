@@ -19,7 +19,7 @@
 
 #define EVENT_BATCH 64 /* datagrams per system call */
 #define EVENT_SIZE  2048 /* bytes; the longest seen is below 400 */
-#define DUMP_SIZE   8192 /* of a dump; see event_read_dump() */
+#define DUMP_SIZE   8192 /* of a dump, at most; see dump_size() */
 
 struct attrs {
 	const uint8_t *p;

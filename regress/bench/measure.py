@@ -14,7 +14,9 @@ class Cpu:
         self.start = self.tool.read()
 
     def us(self):
+        """Once: a counter is work at each switch of what it counts."""
         now = self.tool.ask("report")
+        self.tool.stop()
         return {name: now[name] - self.start[name] for name in now}
 
 
