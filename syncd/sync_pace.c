@@ -12,8 +12,16 @@
 #define CROWD_NS  20000 /* between events: processor time is what is short */
 #define PAUSE_MIN 500
 #define PAUSE_MAX 1000
-#define BURST_US  25 /* in which most of what comes together has come */
+#define BURST_MIN 25
+#define BURST_MAX 750
+#define BURST_GAP 100 /* between events that did not come together */
 #define BRIEF     8 /* one event in so many is merged with another */
+
+static uint64_t
+at_least(uint64_t us, uint64_t least)
+{
+	return us < least ? least : us;
+}
 
 static void
 new_window(struct pace *p, uint64_t now, uint64_t merged)
@@ -26,6 +34,14 @@ new_window(struct pace *p, uint64_t now, uint64_t merged)
 	p->merged = merged;
 }
 
+static void
+burst_was_cut(struct pace *p)
+{
+	p->burst_us += p->burst_us / 4;
+	if (p->burst_us > BURST_MAX)
+		p->burst_us = BURST_MAX;
+}
+
 /*
  * A wake-up costs more than an event, but a pause delays it. Where flows end
  * about as soon as they begin, a longer one tells many as one record, and
@@ -35,18 +51,22 @@ new_window(struct pace *p, uint64_t now, uint64_t merged)
 uint64_t
 pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 {
-	bool burst = p->gathered && n >= GATHER;
+	bool burst = p->gathered;
 	uint64_t us;
 
+	if (!burst && p->was_burst && n > 0)
+		burst_was_cut(p);
+	p->was_burst = burst;
 	p->gathered = false;
+	p->read_us = now;
 	p->events += n;
 	if (now - p->since_us >= WINDOW_US)
 		new_window(p, now, merged);
-	if (p->gap_ns >= RARE_NS || n == 0 || (burst && p->gap_ns >= CROWD_NS))
+	if (p->gap_ns >= RARE_NS || n == 0 ||
+	    (burst && n >= GATHER && p->gap_ns >= CROWD_NS && !p->brief))
 		return 0;
 	us = p->gap_ns < CROWD_NS ? PAUSE_MAX : p->gap_ns * GATHER / 1000;
-	if (us < PAUSE_MIN)
-		us = PAUSE_MIN;
+	us = at_least(us, PAUSE_MIN);
 	if (us > PAUSE_MAX)
 		us = PAUSE_MAX;
 	return p->brief ? 3 * us : us;
@@ -54,7 +74,9 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 
 /*
  * The first event after a silence, while there are many: the others that
- * came with it would wait for a whole pause if it were read alone.
+ * come with it would each be read alone, or wait for a whole pause. How long
+ * a burst takes is learned: one that went on after it was read was cut, and
+ * what is left of it is short.
  */
 uint64_t
 pace_gather(struct pace *p, uint64_t now)
@@ -62,7 +84,13 @@ pace_gather(struct pace *p, uint64_t now)
 	if (p->gap_ns >= RARE_NS || now - p->since_us > 2 * WINDOW_US)
 		return 0;
 	p->gathered = true;
-	return BURST_US;
+	if (now - p->read_us >= BURST_GAP) {
+		p->burst_us =
+		    at_least(p->burst_us - p->burst_us / 32, BURST_MIN);
+		return p->burst_us;
+	}
+	burst_was_cut(p);
+	return at_least(p->burst_us / 4, BURST_MIN);
 }
 
 /*

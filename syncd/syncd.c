@@ -198,7 +198,7 @@ on_events(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_READ)
 		nap(pace_gather(&pace, clock_us()));
 	n = drain_events(EVENT_TURN);
-	pause = pace_pause(&pace, drained_us, n, node.pending.merged);
+	pause = pace_pause(&pace, clock_us(), n, node.pending.merged);
 	if (pause > 0)
 		look_later(pause);
 	else if ((what & EV_READ) == 0)

@@ -407,16 +407,23 @@ struct pace {
 	uint64_t merged; /* pace_pause's, at since_us */
 	bool brief; /* many flows end about as soon as they begin */
 	bool gathered; /* the next read is that of a burst */
+	bool was_burst; /* so was the last one */
+	uint64_t read_us; /* of the last read */
+	uint64_t burst_us; /* how long one takes, as learned */
 };
 
 struct announced {
 	uint64_t bits[ANNOUNCED_BITS / 64];
 };
 
-/* merged: events that were folded into an earlier one, ever. */
+/*
+ * Both return microseconds to wait: pace_gather before what woke us is read,
+ * pace_pause after a read of n events (0: watch). now: of that moment.
+ * merged: events that were folded into an earlier one, ever.
+ */
 uint64_t pace_pause(
     struct pace *, uint64_t now, unsigned int n, uint64_t merged);
-uint64_t pace_gather(struct pace *, uint64_t now); /* before a read */
+uint64_t pace_gather(struct pace *, uint64_t now);
 bool announced_has(struct announced *, uint32_t id);
 void announced_set(struct announced *, uint32_t id, bool on);
 void announced_clear(struct announced *);

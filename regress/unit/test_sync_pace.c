@@ -80,6 +80,7 @@ a_burst_is_waited_for(void **state)
 	assert_int_equal(pace_gather(&p, now), 0);
 	assert_in_range(run(&p, &now, 50, 5000), 500, 700);
 	/* all of it was there: the next is watched for */
+	now += 300;
 	assert_in_range(pace_gather(&p, now), 20, 200);
 	assert_int_equal(pace_pause(&p, now, 20, merged), 0);
 	/* a stream is no burst, and gathers longer */
@@ -87,6 +88,69 @@ a_burst_is_waited_for(void **state)
 	assert_in_range(pace_pause(&p, now, 3, merged), 500, 700);
 	assert_in_range(pace_pause(&p, now, 20, merged), 500, 700);
 	assert_int_equal(pace_gather(&p, now + 100000), 0);
+}
+
+/*
+ * Bursts of count events, one each step_us, one burst each period_us; of the
+ * last hundred: reads, and the longest from a burst's end to its last read.
+ */
+struct bursts {
+	unsigned int reads;
+	uint64_t late_us;
+};
+
+static struct bursts
+run_bursts(struct pace *p, uint64_t *now, unsigned int count, uint64_t step_us,
+    uint64_t period_us)
+{
+	struct bursts b = {0};
+	uint64_t pause = 0;
+
+	for (int i = 0; i < 300; i++, *now += 1) {
+		uint64_t start = *now / period_us * period_us + period_us;
+		uint64_t end = start + (count - 1) * step_us;
+		unsigned int seen = 0;
+
+		while (seen < count) {
+			uint64_t next = start + seen * step_us;
+			unsigned int n = 0;
+
+			if (pause == 0) {
+				*now = *now > next ? *now : next;
+				*now += pace_gather(p, *now);
+			} else {
+				*now += pause;
+			}
+			for (; seen < count && next <= *now; next += step_us) {
+				seen++;
+				n++;
+			}
+			pause = pace_pause(p, *now, n, merged);
+			b.reads += i >= 200 && n > 0;
+		}
+		if (i >= 200 && *now - end > b.late_us)
+			b.late_us = *now - end;
+	}
+	return b;
+}
+
+static void
+the_length_of_a_burst_is_learned(void **state)
+{
+	struct pace p = {0};
+	struct bursts b;
+	uint64_t now = 5000000;
+
+	(void)state;
+	b = run_bursts(&p, &now, 64, 7, 3200);
+	assert_in_range(b.reads, 100, 120);
+	assert_in_range(b.late_us, 0, 200);
+	b = run_bursts(&p, &now, 20, 3, 1000);
+	assert_in_range(b.reads, 100, 120);
+	assert_in_range(b.late_us, 0, 60);
+	/* never longer than the pauses of a stream */
+	(void)run_bursts(&p, &now, 1000, 5, 20000);
+	assert_in_range(pace_gather(&p, now), 25, 750);
 }
 
 static void
@@ -126,6 +190,7 @@ main(void)
 	    cmocka_unit_test(pauses_follow_the_rate),
 	    cmocka_unit_test(nothing_read_is_no_reason_to_wait),
 	    cmocka_unit_test(a_burst_is_waited_for),
+	    cmocka_unit_test(the_length_of_a_burst_is_learned),
 	    cmocka_unit_test(brief_flows_are_gathered_for_longer),
 	    cmocka_unit_test(announced_are_remembered),
 	};
