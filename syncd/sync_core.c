@@ -399,13 +399,9 @@ flush_pending(struct sync *s)
 		bulk_behind(s, s->dump.peer);
 }
 
-void
-sync_event(struct sync *s, struct ct_rec *rec, uint64_t now)
+static void
+event(struct sync *s, struct ct_rec *rec)
 {
-	s->stats.events++;
-	s->now = now;
-	if (!s->sending)
-		return;
 	if (!filter_pass(&s->filter, rec) || !filter_mature(rec)) {
 		s->stats.filtered++;
 		return;
@@ -415,6 +411,19 @@ sync_event(struct sync *s, struct ct_rec *rec, uint64_t now)
 		return;
 	flush_pending(s);
 	coalesce_add(&s->pending, rec);
+}
+
+void
+sync_events(struct sync *s, struct ct_rec *recs, size_t n, uint64_t now)
+{
+	s->stats.events += n;
+	s->now = now;
+	if (!s->sending)
+		return;
+	for (size_t i = 0; i < n; i++)
+		announced_fetch(&s->announced, recs[i].id);
+	for (size_t i = 0; i < n; i++)
+		event(s, &recs[i]);
 }
 
 void

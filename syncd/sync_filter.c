@@ -16,6 +16,12 @@ slot_of(uint32_t addr)
 	return addr * 0x9e3779b1u >> 22;
 }
 
+static bool
+is_taken(const struct filter *f, uint32_t i)
+{
+	return (f->taken[i / 64] >> i % 64 & 1) != 0;
+}
+
 static void
 filter_add(struct filter *f, uint32_t addr, enum filter_kind kind)
 {
@@ -23,10 +29,11 @@ filter_add(struct filter *f, uint32_t addr, enum filter_kind kind)
 
 	if (addr == 0)
 		return;
-	while (f->slots[i].kind != FILTER_NONE && f->slots[i].addr != addr)
+	while (is_taken(f, i) && f->slots[i].addr != addr)
 		i = (i + 1) % FILTER_SLOTS;
 	f->slots[i].addr = addr;
 	f->slots[i].kind = (uint8_t)kind;
+	f->taken[i / 64] |= 1ULL << i % 64;
 }
 
 static enum filter_kind
@@ -34,7 +41,7 @@ filter_find(const struct filter *f, uint32_t addr)
 {
 	uint32_t i = slot_of(addr);
 
-	while (f->slots[i].kind != FILTER_NONE) {
+	while (is_taken(f, i)) {
 		if (f->slots[i].addr == addr)
 			return f->slots[i].kind;
 		i = (i + 1) % FILTER_SLOTS;

@@ -103,6 +103,12 @@ word(struct announced *a, uint32_t id)
 	return &a->bits[id % ANNOUNCED_BITS / 64];
 }
 
+void
+announced_fetch(const struct announced *a, uint32_t id)
+{
+	__builtin_prefetch(&a->bits[id % ANNOUNCED_BITS / 64], 1);
+}
+
 bool
 announced_has(struct announced *a, uint32_t id)
 {

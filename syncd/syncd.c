@@ -118,10 +118,10 @@ op_where(void *arg, uint32_t peer)
 }
 
 static void
-take_event(void *arg, struct ct_rec *rec)
+take_events(void *arg, struct ct_rec *recs, size_t n)
 {
 	(void)arg;
-	sync_event(&node, rec, drained_us);
+	sync_events(&node, recs, n, drained_us);
 }
 
 static unsigned int
@@ -133,7 +133,7 @@ drain_events(unsigned int limit)
 	if (events_fd == -1)
 		return 0;
 	drained_us = clock_us();
-	n = event_read(events_fd, limit, &overrun, take_event, NULL);
+	n = event_read(events_fd, limit, &overrun, take_events, NULL);
 	if (overrun) {
 		log_warnx("conntrack events: the kernel had to drop some%s",
 		    node.role == ROLE_MASTER ? ": a bulk follows" : "");

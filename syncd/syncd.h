@@ -364,6 +364,7 @@ enum filter_kind { FILTER_NONE, FILTER_OWN, FILTER_VIP, FILTER_BROADCAST };
 
 struct filter {
 	uint8_t protocols; /* CONF_PROTO_* */
+	uint64_t taken[FILTER_SLOTS / 64]; /* short: most look no further */
 	struct {
 		uint32_t addr;
 		uint8_t kind;
@@ -424,6 +425,7 @@ struct announced {
 uint64_t pace_pause(
     struct pace *, uint64_t now, unsigned int n, uint64_t merged);
 uint64_t pace_gather(struct pace *, uint64_t now);
+void announced_fetch(const struct announced *, uint32_t id); /* into a cache */
 bool announced_has(struct announced *, uint32_t id);
 void announced_set(struct announced *, uint32_t id, bool on);
 void announced_clear(struct announced *);
@@ -643,7 +645,8 @@ void sync_init(struct sync *, const struct sync_ops *, void *arg, uint64_t now);
 void sync_configure(
     struct sync *, const struct conf *, const uint8_t *key, uint64_t now);
 void sync_role(struct sync *, enum role, uint64_t now);
-void sync_event(struct sync *, struct ct_rec *, uint64_t now);
+/* What one read brought, in its order; the records are changed. */
+void sync_events(struct sync *, struct ct_rec *, size_t n, uint64_t now);
 void sync_overrun(struct sync *);
 /* End of a loop turn: everything that waits leaves. */
 void sync_flush(struct sync *, uint64_t now);
@@ -683,7 +686,7 @@ enum event_res event_parse(
  * were; *overrun is set when the kernel had to drop some.
  */
 unsigned int event_read(int fd, unsigned int limit, bool *overrun,
-    void (*cb)(void *, struct ct_rec *), void *arg);
+    void (*cb)(void *, struct ct_rec *, size_t n), void *arg);
 /* One datagram of a dump: EVENT_RECORD more to come, END, ERROR; OTHER: none
  * there now. */
 enum event_res event_read_dump(

@@ -407,7 +407,7 @@ events(struct in *in)
 
 		copy.orig.dst.w[0] = htonl(0xcb007150u + i);
 		copy.reply.src = copy.orig.dst;
-		sync_event(&node, &copy, now);
+		sync_events(&node, &copy, 1, now);
 	}
 }
 

@@ -280,6 +280,16 @@ take(void *arg, struct ct_rec *r)
 	taken++;
 }
 
+static void
+take_all(void *arg, struct ct_rec *r, size_t n)
+{
+	(void)arg;
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(
+		    r[i].proto, i % 2 == 0 ? IPPROTO_TCP : IPPROTO_UDP);
+	taken += n;
+}
+
 /* Reading: batches, several messages in one datagram, one too long. */
 static void
 test_read(void **state)
@@ -298,12 +308,12 @@ test_read(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(
 		    send(fds[0], two, sizeof(two), 0), sizeof(two));
-	assert_int_equal(event_read(fds[1], 1000, &overrun, take, NULL), 5);
+	assert_int_equal(event_read(fds[1], 1000, &overrun, take_all, NULL), 5);
 	assert_int_equal(taken, 10);
 	assert_false(overrun);
-	assert_int_equal(event_read(fds[1], 1000, &overrun, take, NULL), 0);
+	assert_int_equal(event_read(fds[1], 1000, &overrun, take_all, NULL), 0);
 	assert_int_equal(send(fds[0], big, sizeof(big), 0), sizeof(big));
-	assert_int_equal(event_read(fds[1], 1000, &overrun, take, NULL), 1);
+	assert_int_equal(event_read(fds[1], 1000, &overrun, take_all, NULL), 1);
 	assert_true(overrun);
 
 	assert_int_equal(event_read_dump(fds[1], take, NULL), EVENT_OTHER);
@@ -316,6 +326,30 @@ test_read(void **state)
 	assert_int_equal(event_read_dump(fds[1], take, NULL), EVENT_OTHER);
 	close(fds[1]);
 	assert_int_equal(event_read_dump(fds[1], take, NULL), EVENT_ERROR);
+}
+
+/* More messages than one system call brings datagrams: none is left out. */
+static void
+test_read_many(void **state)
+{
+	uint8_t two[sizeof(tcp_new) + sizeof(udp_update)];
+	int fds[2];
+	bool overrun;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	memcpy(two, tcp_new, sizeof(tcp_new));
+	memcpy(two + sizeof(tcp_new), udp_update, sizeof(udp_update));
+	taken = 0;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(
+		    send(fds[0], two, sizeof(two), 0), sizeof(two));
+	assert_int_equal(
+	    event_read(fds[1], 1000, &overrun, take_all, NULL), 100);
+	assert_int_equal(taken, 200);
+	assert_false(overrun);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static enum event_res
@@ -360,6 +394,7 @@ main(void)
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_read),
+	    cmocka_unit_test(test_read_many),
 	    cmocka_unit_test(test_dump_is_read_in_short_pieces),
 	};
 

@@ -249,8 +249,8 @@ op_drain(void *arg)
 	struct sim_host *h = arg;
 
 	while (h->ev_head != h->ev_tail)
-		sync_event(
-		    &h->s, &h->events[h->ev_head++ % SIM_EVENTS], current->now);
+		sync_events(&h->s, &h->events[h->ev_head++ % SIM_EVENTS], 1,
+		    current->now);
 }
 
 static const char *
