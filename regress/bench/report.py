@@ -175,8 +175,9 @@ next. Each repetition has a lab of its own. A figure is the median, with the
 least and the most. PASS and MISS compare with goals; they are no test.
 
 Both gateways, the clients, the load and the measuring share the machine's
-cores: a rate is that of all of them together. CPU is the scheduler's account
-(utime + stime) of the named processes, their children included.
+cores: a rate is that of all of them together. CPU time is that of perf's
+task-clock, of the named processes with their children; NOTES.md says why not
+the scheduler's own account.
 
 The rivals are configured to do their best (in full below): FTFW, large
 buffers and hashes, reliable events, filter in the kernel, real-time priority
