@@ -223,19 +223,53 @@ def floor_cost(system, count, rate, batch, ops=("create", "update",
             count for op in ops}
 
 
+# bytes of a record of each kind on the wire
+RECORD = {"create": 30, "update": 32, "delete": 20}
+
+
+def sender_floor(system, count, rate):
+    """CPU in us per event of one program at the active that reads the
+    events 100 us after the first and sends as many bytes to a host that
+    takes them, and nothing else; hagw is stopped."""
+    gateways = system.pair.gateways
+    peer = f"172.25.0.{1 + gateways.index(system.standby)}"
+    for gw in reversed(gateways):
+        gw.stop_hagwd()
+    system.standby.tool("sink", peer).read()
+    cost = {}
+    for op, size in RECORD.items():
+        watch = system.active.tool("ctwatch", "-w", "100", "-s", peer, "-b",
+                                   str(size))
+        watch.read()
+        before = watch.ask("report")
+        system.load(count, rate=rate, op=op, first=4000000)
+        time.sleep(0.5)
+        after = watch.ask("report")
+        watch.stop()
+        cost[op] = ((cpu_us(after) - cpu_us(before)) /
+                    max(after["events"] - before["events"], 1))
+    return cost
+
+
 @row("cpu", "replicated flows at 20,000/s, 200,000 of them",
      [Metric("new_tx", "CPU per new flow, sender", "µs",
              [Goal(0.5, "inject")]),
+      Metric("new_tx_floor", "floor: one program reads the events and sends "
+             "as much", "µs"),
       Metric("new_rx", "CPU per new flow, receiver with parent", "µs",
              [Goal(0.6, "inject")]),
       Metric("new_floor", "floor: one program creates them there", "µs"),
       Metric("upd_tx", "CPU per update, sender", "µs",
              [Goal(0.5, "inject")]),
+      Metric("upd_tx_floor", "floor: one program reads the events and sends "
+             "as much", "µs"),
       Metric("upd_rx", "CPU per update, receiver", "µs",
              [Goal(0.5, "inject")]),
       Metric("upd_floor", "floor: one program updates them there", "µs"),
       Metric("del_tx", "CPU per destroy, sender", "µs",
              [Goal(0.5, "inject")]),
+      Metric("del_tx_floor", "floor: one program reads the events and sends "
+             "as much", "µs"),
       Metric("del_rx", "CPU per destroy, receiver", "µs",
              [Goal(0.5, "inject")]),
       Metric("del_floor", "floor: one program deletes them there", "µs"),
@@ -248,9 +282,11 @@ def floor_cost(system, count, rate, batch, ops=("create", "update",
 def cpu_row(system_class, ctx):
     """ctload makes flows in the active's kernel; CPU is that of all of
     hagw's processes on a node, or of conntrackd alone. conntrackd's cache
-    does not put them into the kernel. The floor is ctload's CPU when it
-    writes as many to the standby's kernel, at the same rate, 16 at a time,
-    right after."""
+    does not put them into the kernel. The floors are taken right after, at
+    the same rate: of the receiver ctload's CPU when it writes as many to
+    the standby's kernel, 16 at a time; of the sender, with hagw stopped,
+    that of a program that reads the events 100 us after the first and sends
+    as many bytes to a program there."""
     count = ctx.n(200000, 2000)
     with system_class() as system:
         system.quiet()
@@ -272,6 +308,10 @@ def cpu_row(system_class, ctx):
             sample.update(new_floor=floor["create"],
                           upd_floor=floor["update"],
                           del_floor=floor["delete"])
+            floor = sender_floor(system, count // 2, 20000)
+            sample.update(new_tx_floor=floor["create"],
+                          upd_tx_floor=floor["update"],
+                          del_tx_floor=floor["delete"])
         for op, difference in zip(("create", "update"), differences):
             if difference:
                 sample["tables"] = f"after {op}: {difference}"

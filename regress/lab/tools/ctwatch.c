@@ -2,11 +2,14 @@
  * Listen to a host's conntrack events: when was which of ctload's flows
  * there, and what does one event cost the one who reads it?
  *
- *	ctwatch [-d destination net] [-n count] [-p pause_us]
+ *	ctwatch [-d destination net] [-n count] [-p pause_us] [-w wait_us]
+ *	    [-s address] [-b bytes]
  *
  * Flow i of ctload is told by its destination (base of -d) and source port.
  * With a pause events are left in the socket that long between two reads,
- * and only counted. On stdin: "report", or "save FILE": the time each of
+ * and only counted; with a wait, that long after the first of them came. With
+ * an address each read is followed by datagrams to it (port 9), so many bytes
+ * for each event. On stdin: "report", or "save FILE": the time each of
  * the flows was seen (CLOCK_MONOTONIC, microseconds; 0: never).
  */
 #include <sys/epoll.h>
@@ -30,9 +33,12 @@
 #define PORTS      50000
 #define BATCH      64
 #define SIZE       1024
+#define DGRAM      1400
 
 static uint64_t *seen;
-static uint64_t count, nseen, events, overruns, pause_us;
+static uint64_t count, nseen, events, overruns, pause_us, wait_us, bytes;
+static const char *sink; /* NULL: nothing is sent */
+static int sink_fd;
 static uint32_t base;
 static int cpu_fd;
 
@@ -112,6 +118,48 @@ read_events(int fd)
 }
 
 static void
+open_sink(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = tool_addr(sink, "9", &ss);
+
+	sink_fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sink_fd == -1 ||
+	    connect(sink_fd, (struct sockaddr *)&ss, len) == -1)
+		err(1, "%s", sink);
+}
+
+static void
+send_on(uint64_t n)
+{
+	static const char nothing[DGRAM];
+	uint64_t left = n * bytes;
+
+	while (left > 0) {
+		size_t len = left < DGRAM ? left : DGRAM;
+
+		if (send(sink_fd, nothing, len, 0) == -1)
+			err(1, "%s", sink);
+		left -= len;
+	}
+}
+
+static void
+look(int fd)
+{
+	uint64_t before = events;
+
+	if (wait_us > 0)
+		usleep((useconds_t)wait_us);
+	while (read_events(fd))
+		continue;
+	if (sink != NULL)
+		send_on(events - before);
+	if (pause_us > 0)
+		usleep((useconds_t)pause_us);
+}
+
+static void
 save(const char *path)
 {
 	FILE *f = fopen(path, "w");
@@ -162,8 +210,11 @@ options(int argc, char **argv)
 	struct in_addr a = {0};
 	int c;
 
-	while ((c = getopt(argc, argv, "d:n:p:")) != -1)
+	while ((c = getopt(argc, argv, "b:d:n:p:s:w:")) != -1)
 		switch (c) {
+		case 'b':
+			bytes = tool_number("-b", optarg, 1, 1000);
+			break;
 		case 'd':
 			if (inet_pton(AF_INET, optarg, &a) != 1)
 				errx(2, "%s: not an IPv4 address", optarg);
@@ -174,6 +225,12 @@ options(int argc, char **argv)
 			break;
 		case 'p':
 			pause_us = tool_number("-p", optarg, 0, 1000000);
+			break;
+		case 's':
+			sink = optarg;
+			break;
+		case 'w':
+			wait_us = tool_number("-w", optarg, 0, 1000000);
 			break;
 		default:
 			exit(2);
@@ -203,6 +260,8 @@ main(int argc, char **argv)
 	if (sched_setscheduler(0, SCHED_FIFO, &prio) == -1)
 		warn("sched_setscheduler");
 	fd = open_events();
+	if (sink != NULL)
+		open_sink();
 	if ((epfd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		err(1, "epoll_create1");
 	tool_watch(epfd, STDIN_FILENO, 0, EPOLLIN);
@@ -211,12 +270,9 @@ main(int argc, char **argv)
 	for (;;) {
 		if (epoll_wait(epfd, &ev, 1, -1) != 1)
 			continue;
-		if (ev.data.u64 == 1) {
-			while (read_events(fd))
-				continue;
-			if (pause_us > 0)
-				usleep((useconds_t)pause_us);
-		} else if (tool_control(&tl, command) == -1)
+		if (ev.data.u64 == 1)
+			look(fd);
+		else if (tool_control(&tl, command) == -1)
 			return 0;
 	}
 }
