@@ -376,9 +376,11 @@ struct events {
 static void
 hand_on(struct events *es)
 {
-	if (es->n > 0)
-		es->cb(es->arg, es->recs, es->n);
+	size_t n = es->n;
+
 	es->n = 0;
+	if (n > 0)
+		es->cb(es->arg, es->recs, n);
 }
 
 static void

@@ -12,15 +12,17 @@
 #define CROWD_NS  20000 /* between events: processor time is what is short */
 #define PAUSE_MIN 500
 #define PAUSE_MAX 1000
-#define BURST_MIN 25
+#define BURST_MIN 25 /* in which most of what comes at once has come */
 #define BURST_MAX 750
-#define BURST_GAP 100 /* between events that did not come together */
+#define BURST_GAP 100 /* from a read to an event of another burst */
 #define BRIEF     8 /* one event in so many is merged with another */
 
 static uint64_t
-at_least(uint64_t us, uint64_t least)
+clamp(uint64_t us, uint64_t least, uint64_t most)
 {
-	return us < least ? least : us;
+	if (us < least)
+		return least;
+	return us > most ? most : us;
 }
 
 static void
@@ -37,9 +39,15 @@ new_window(struct pace *p, uint64_t now, uint64_t merged)
 static void
 burst_was_cut(struct pace *p)
 {
-	p->burst_us += p->burst_us / 4;
-	if (p->burst_us > BURST_MAX)
-		p->burst_us = BURST_MAX;
+	p->burst_us =
+	    clamp(p->burst_us + p->burst_us / 4, BURST_MIN, BURST_MAX);
+}
+
+/* What came in a pause, if twice as dense as events are on average. */
+static bool
+is_rest(const struct pace *p, uint64_t now, unsigned int n)
+{
+	return p->mid_burst && n * p->gap_ns >= 2000 * (now - p->read_us);
 }
 
 /*
@@ -54,11 +62,11 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 	bool burst = p->gathered;
 	uint64_t us;
 
-	if (!burst && p->was_burst && n > 0)
+	if (n > 0 && is_rest(p, now, n))
 		burst_was_cut(p);
-	p->was_burst = burst;
-	p->gathered = false;
-	p->read_us = now;
+	p->gathered = p->mid_burst = false;
+	if (n > 0)
+		p->read_us = now;
 	p->events += n;
 	if (now - p->since_us >= WINDOW_US)
 		new_window(p, now, merged);
@@ -66,9 +74,8 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 	    (burst && n >= GATHER && p->gap_ns >= CROWD_NS && !p->brief))
 		return 0;
 	us = p->gap_ns < CROWD_NS ? PAUSE_MAX : p->gap_ns * GATHER / 1000;
-	us = at_least(us, PAUSE_MIN);
-	if (us > PAUSE_MAX)
-		us = PAUSE_MAX;
+	us = clamp(us, PAUSE_MIN, PAUSE_MAX);
+	p->mid_burst = burst;
 	return p->brief ? 3 * us : us;
 }
 
@@ -85,12 +92,12 @@ pace_gather(struct pace *p, uint64_t now)
 		return 0;
 	p->gathered = true;
 	if (now - p->read_us >= BURST_GAP) {
-		p->burst_us =
-		    at_least(p->burst_us - p->burst_us / 32, BURST_MIN);
+		p->burst_us = clamp(p->burst_us - (p->burst_us + 31) / 32,
+		    BURST_MIN, BURST_MAX);
 		return p->burst_us;
 	}
 	burst_was_cut(p);
-	return at_least(p->burst_us / 4, BURST_MIN);
+	return clamp(p->burst_us / 4, BURST_MIN, BURST_MAX);
 }
 
 /*

@@ -177,7 +177,11 @@ look_later(uint64_t us)
 	event_add(events_pause, &tv);
 }
 
-/* So short a wait that a timer of the loop's would cost as much. */
+/*
+ * A timer of the loop's and the socket out of its set and back would cost as
+ * much as some events do. Nothing here is in such a hurry that it could not
+ * wait for the rest of a burst, but a dump is longer for each.
+ */
 static void
 nap(uint64_t us)
 {
@@ -195,15 +199,15 @@ on_events(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)arg;
-	if (what & EV_READ)
+	if (what & EV_READ && dump_fd == -1)
 		nap(pace_gather(&pace, clock_us()));
 	n = drain_events(EVENT_TURN);
+	turn();
 	pause = pace_pause(&pace, clock_us(), n, node.pending.merged);
 	if (pause > 0)
 		look_later(pause);
 	else if ((what & EV_READ) == 0)
 		event_add(events_ev, NULL);
-	turn();
 }
 
 static void

@@ -364,7 +364,8 @@ enum filter_kind { FILTER_NONE, FILTER_OWN, FILTER_VIP, FILTER_BROADCAST };
 
 struct filter {
 	uint8_t protocols; /* CONF_PROTO_* */
-	uint64_t taken[FILTER_SLOTS / 64]; /* short: most look no further */
+	uint64_t
+	    taken[FILTER_SLOTS / 64]; /* a bit per slot: fits two cache lines */
 	struct {
 		uint32_t addr;
 		uint8_t kind;
@@ -408,8 +409,8 @@ struct pace {
 	uint64_t merged; /* pace_pause's, at since_us */
 	bool brief; /* many flows end about as soon as they begin */
 	bool gathered; /* the next read is that of a burst */
-	bool was_burst; /* so was the last one */
-	uint64_t read_us; /* of the last read */
+	bool mid_burst; /* the last one was, and a pause follows */
+	uint64_t read_us; /* when events were last read */
 	uint64_t burst_us; /* how long one takes, as learned */
 };
 
@@ -682,8 +683,10 @@ enum event_res event_parse(
     const struct nlmsghdr *, size_t len, struct ct_rec *);
 
 /*
- * Read what the event socket holds, at most limit datagrams: how many there
- * were; *overrun is set when the kernel had to drop some.
+ * Read what the event socket holds, at most limit datagrams and a batch: how
+ * many there were; *overrun is set when the kernel had to drop some. cb gets
+ * the records of each system call, in order, in one call or more; they are
+ * its own until it returns.
  */
 unsigned int event_read(int fd, unsigned int limit, bool *overrun,
     void (*cb)(void *, struct ct_rec *, size_t n), void *arg);

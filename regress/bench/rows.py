@@ -223,31 +223,35 @@ def floor_cost(system, count, rate, batch, ops=("create", "update",
             count for op in ops}
 
 
-# bytes of a record of each kind on the wire
-RECORD = {"create": 30, "update": 32, "delete": 20}
+SENDER_WAIT_US = 750  # the longest hagw waits for a burst
 
 
-def sender_floor(system, count, rate):
-    """CPU in us per event of one program at the active that reads the
-    events 100 us after the first and sends as many bytes to a host that
-    takes them, and nothing else; hagw is stopped."""
+def sender_floor(system, count, rate, wire):
+    """CPU in us per event of one program at the active that reads a burst
+    of events when it is over and sends as many bytes to a host that takes
+    them, and nothing else; hagw is stopped. wire: bytes per event, by op."""
     gateways = system.pair.gateways
     peer = f"172.25.0.{1 + gateways.index(system.standby)}"
     for gw in reversed(gateways):
         gw.stop_hagwd()
-    system.standby.tool("sink", peer).read()
+    sink = system.standby.tool("sink", peer)
+    sink.read()
     cost = {}
-    for op, size in RECORD.items():
-        watch = system.active.tool("ctwatch", "-w", "100", "-s", peer, "-b",
-                                   str(size))
+    for op, size in wire.items():
+        watch = system.active.tool("ctwatch", "-w", str(SENDER_WAIT_US),
+                                   "-s", peer, "-b", str(int(size) - 1))
         watch.read()
         before = watch.ask("report")
         system.load(count, rate=rate, op=op, first=4000000)
         time.sleep(0.5)
         after = watch.ask("report")
         watch.stop()
-        cost[op] = ((cpu_us(after) - cpu_us(before)) /
-                    max(after["events"] - before["events"], 1))
+        if after["events"] - before["events"] != count or after["overruns"]:
+            raise LabError(f"sender's floor, {op}: {before}, {after}")
+        cost[op] = (cpu_us(after) - cpu_us(before)) / count
+    taken = sink.ask("report")["taken"]
+    if taken < count * sum(wire.values()) / 1500 * 0.9:
+        raise LabError(f"sender's floor: {taken} datagrams came")
     return cost
 
 
@@ -285,15 +289,16 @@ def cpu_row(system_class, ctx):
     does not put them into the kernel. The floors are taken right after, at
     the same rate: of the receiver ctload's CPU when it writes as many to
     the standby's kernel, 16 at a time; of the sender, with hagw stopped,
-    that of a program that reads the events 100 us after the first and sends
-    as many bytes to a program there."""
+    that of a program that reads a burst of events 750 us after its first
+    and sends as many bytes to a program there."""
     count = ctx.n(200000, 2000)
     with system_class() as system:
         system.quiet()
-        sample, differences = {}, []
+        sample, differences, wire = {}, [], {}
         for op, key in (("create", "new"), ("update", "upd"),
                         ("delete", "del")):
             cost = flow_cost(system, count, 20000, op)
+            wire[op] = cost["wire"]
             sample[f"{key}_tx"] = cost["tx"]
             sample[f"{key}_rx"] = cost["rx"]
             if op == "create":
@@ -308,7 +313,7 @@ def cpu_row(system_class, ctx):
             sample.update(new_floor=floor["create"],
                           upd_floor=floor["update"],
                           del_floor=floor["delete"])
-            floor = sender_floor(system, count // 2, 20000)
+            floor = sender_floor(system, count // 2, 20000, wire)
             sample.update(new_tx_floor=floor["create"],
                           upd_tx_floor=floor["update"],
                           del_tx_floor=floor["delete"])

@@ -328,9 +328,49 @@ test_read(void **state)
 	assert_int_equal(event_read_dump(fds[1], take, NULL), EVENT_ERROR);
 }
 
-/* More messages than one system call brings datagrams: none is left out. */
+#define ID_AT 128 /* in tcp_new: the number in CTA_ID */
+#define MANY  150 /* more than one system call reads */
+
+static void
+take_in_order(void *arg, struct ct_rec *r, size_t n)
+{
+	(void)arg;
+	for (size_t i = 0; i < n; i++, taken++)
+		assert_int_equal(r[i].id, taken);
+}
+
+/* None is left out, none comes twice, whatever lies between. */
 static void
 test_read_many(void **state)
+{
+	uint8_t msg[sizeof(tcp_new)];
+	int fds[2];
+	bool overrun;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	memcpy(msg, tcp_new, sizeof(msg));
+	taken = 0;
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint32_t id = htonl(i);
+
+		memcpy(msg + ID_AT, &id, sizeof(id));
+		assert_int_equal(
+		    send(fds[0], msg, sizeof(msg), 0), sizeof(msg));
+		if (i == MANY / 3) /* cut */
+			assert_int_equal(send(fds[0], msg, 100, 0), 100);
+	}
+	assert_int_equal(
+	    event_read(fds[1], 1000, &overrun, take_in_order, NULL), MANY + 1);
+	assert_int_equal(taken, MANY);
+	assert_true(overrun);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* Two messages in each datagram: more records than a batch holds. */
+static void
+test_read_long(void **state)
 {
 	uint8_t two[sizeof(tcp_new) + sizeof(udp_update)];
 	int fds[2];
@@ -395,6 +435,7 @@ main(void)
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_read),
 	    cmocka_unit_test(test_read_many),
+	    cmocka_unit_test(test_read_long),
 	    cmocka_unit_test(test_dump_is_read_in_short_pieces),
 	};
 

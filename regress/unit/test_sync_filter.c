@@ -84,6 +84,39 @@ test_forwarded(void **state)
 	    passes("10.0.0.10", "192.168.255.250", "10.0.0.20", "10.0.0.3"));
 }
 
+/* As many addresses as a site may have: many meet in one slot. */
+static void
+test_full(void **state)
+{
+	static struct filter full;
+	struct conf *c = conf_new();
+	struct ct_rec r = {.family = AF_INET, .proto = IPPROTO_TCP};
+
+	(void)state;
+	assert_non_null(c);
+	c->h.nnodes = CONF_NODES_MAX;
+	c->h.nnets = CONF_NETS_MAX;
+	c->h.sync.protocols = CONF_PROTO_TCP;
+	for (uint32_t i = 0; i < CONF_NETS_MAX; i++) {
+		c->h.nets[i].plen = 24;
+		for (uint32_t k = 0; k < CONF_NODES_MAX; k++)
+			c->h.nets[i].addr[k].s_addr =
+			    htonl(0x0a000001U + (i << 8) + k);
+		c->h.nets[i].vip.s_addr = htonl(0x0a0000faU + (i << 8));
+	}
+	filter_build(&full, c);
+	conf_free(c);
+	r.orig.dst.w[0] = r.reply.src.w[0] = ip("203.0.113.80");
+	for (uint32_t a = 0x0a000001; a < 0x0a002000; a++) {
+		uint32_t host = a & 0xff;
+
+		r.orig.src.w[0] = r.reply.dst.w[0] = htonl(a);
+		assert_int_equal(filter_pass(&full, &r),
+		    (host == 0 || host > CONF_NODES_MAX) && host != 0xfa &&
+			host != 0xff);
+	}
+}
+
 static void
 test_local(void **state)
 {
@@ -312,6 +345,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_forwarded, setup),
+	    cmocka_unit_test_setup(test_full, setup),
 	    cmocka_unit_test_setup(test_local, setup),
 	    cmocka_unit_test_setup(test_protocols_and_zones, setup),
 	    cmocka_unit_test(test_coalesce),

@@ -149,8 +149,35 @@ the_length_of_a_burst_is_learned(void **state)
 	assert_in_range(b.reads, 100, 120);
 	assert_in_range(b.late_us, 0, 60);
 	/* never longer than the pauses of a stream */
-	(void)run_bursts(&p, &now, 1000, 5, 20000);
-	assert_in_range(pace_gather(&p, now), 25, 750);
+	(void)run_bursts(&p, &now, 150, 20, 6000);
+	assert_in_range(pace_gather(&p, now + 300), 700, 750);
+	/* and forgotten */
+	(void)run_bursts(&p, &now, 20, 1, 1000);
+	assert_in_range(pace_gather(&p, now + 300), 25, 50);
+}
+
+/* Events that come by themselves: what comes in a pause is no burst's rest. */
+static void
+a_stream_teaches_nothing(void **state)
+{
+	struct pace p = {0};
+	uint64_t now = 5000000, next = now, pause = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 20000;) {
+		unsigned int n = 0;
+
+		if (pause > 0)
+			now += pause;
+		else
+			now = (now > next ? now : next) +
+			    pace_gather(&p, now > next ? now : next);
+		/* 20 to 180 us apart in no order, and silence now and then */
+		for (; next <= now; i++, n++)
+			next += i % 50 == 0 ? 3000 : 20 + i * 2654435761U % 161;
+		pause = pace_pause(&p, now, n, merged);
+	}
+	assert_in_range(p.burst_us, 25, 100);
 }
 
 static void
@@ -161,6 +188,10 @@ brief_flows_are_gathered_for_longer(void **state)
 
 	(void)state;
 	assert_in_range(run_merging(&p, &now, 125, 5000, 4), 2700, 3000);
+	/* however many came together */
+	now += 300;
+	assert_in_range(pace_gather(&p, now), 25, 750);
+	assert_in_range(pace_pause(&p, now, 20, merged), 2700, 3000);
 	assert_in_range(run_merging(&p, &now, 125, 5000, 20), 900, 1000);
 	assert_in_range(run_merging(&p, &now, 50, 5000, 4), 1500, 2100);
 	assert_int_equal(run_merging(&p, &now, 1000, 500, 4), 0);
@@ -191,6 +222,7 @@ main(void)
 	    cmocka_unit_test(nothing_read_is_no_reason_to_wait),
 	    cmocka_unit_test(a_burst_is_waited_for),
 	    cmocka_unit_test(the_length_of_a_burst_is_learned),
+	    cmocka_unit_test(a_stream_teaches_nothing),
 	    cmocka_unit_test(brief_flows_are_gathered_for_longer),
 	    cmocka_unit_test(announced_are_remembered),
 	};

@@ -248,9 +248,15 @@ op_drain(void *arg)
 {
 	struct sim_host *h = arg;
 
-	while (h->ev_head != h->ev_tail)
-		sync_events(&h->s, &h->events[h->ev_head++ % SIM_EVENTS], 1,
-		    current->now);
+	while (h->ev_head != h->ev_tail) {
+		size_t at = h->ev_head % SIM_EVENTS;
+		size_t n = h->ev_tail - h->ev_head;
+
+		if (n > SIM_EVENTS - at)
+			n = SIM_EVENTS - at;
+		h->ev_head += n;
+		sync_events(&h->s, &h->events[at], n, current->now);
+	}
 }
 
 static const char *

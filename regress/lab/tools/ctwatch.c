@@ -31,7 +31,7 @@
 
 #define PORT_FIRST 10000 /* as ctload has them */
 #define PORTS      50000
-#define BATCH      64
+#define BATCH      128
 #define SIZE       1024
 #define DGRAM      1400
 
@@ -235,6 +235,8 @@ options(int argc, char **argv)
 		default:
 			exit(2);
 		}
+	if (sink != NULL && bytes == 0)
+		errx(2, "-s needs -b");
 	if ((seen = calloc(count + 1, sizeof(*seen))) == NULL)
 		err(1, "calloc");
 }
