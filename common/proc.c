@@ -99,6 +99,13 @@ proc_init(const struct sandbox_profile *profile, int argc, char *argv[])
 	proc.phase = PHASE_IDLE;
 }
 
+void
+proc_watch(struct event *ev, const struct timeval *tv)
+{
+	if (event_add(ev, tv) == -1)
+		fatalx("event loop: no memory");
+}
+
 struct event_base *
 proc_base(void)
 {
@@ -121,7 +128,7 @@ proc_sendv(enum imsg_type type, uint32_t id, const struct iovec *iov, int n)
 		return;
 	}
 	if (proc.ibuf.queued > 0 && proc.wev != NULL)
-		event_add(proc.wev, NULL);
+		proc_watch(proc.wev, NULL);
 }
 
 void
@@ -330,7 +337,7 @@ parent_writable(evutil_socket_t fd, short what, void *arg)
 	case 0:
 		break;
 	case 1:
-		event_add(proc.wev, NULL);
+		proc_watch(proc.wev, NULL);
 		break;
 	default:
 		parent_gone();
@@ -349,9 +356,9 @@ proc_run(const struct proc_ops *ops)
 		fatalx("event loop: no memory");
 	event_priority_set(proc.rev, PROC_PRIO_HIGH);
 	event_priority_set(proc.wev, PROC_PRIO_HIGH);
-	event_add(proc.rev, NULL);
+	proc_watch(proc.rev, NULL);
 	if (proc.ibuf.queued > 0)
-		event_add(proc.wev, NULL);
+		proc_watch(proc.wev, NULL);
 	event_base_dispatch(proc.base);
 	fatalx("event loop: ended by itself");
 }

@@ -49,6 +49,12 @@ void proc_init(const struct sandbox_profile *, int argc, char *argv[]);
 struct event_base *proc_base(void);
 
 /*
+ * event_add(3), which may need memory: a child that goes on without would
+ * wait for ever, one that ends is started again.
+ */
+void proc_watch(struct event *, const struct timeval *);
+
+/*
  * Run until told to stop. Ends the process. Messages are checked against
  * imsg_rules before a handler sees them.
  */

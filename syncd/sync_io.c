@@ -97,7 +97,7 @@ io_set(uint32_t node, int fd)
 	if (socks[node].ev == NULL)
 		fatalx("event loop: no memory");
 	event_priority_set(socks[node].ev, PROC_PRIO_NORMAL);
-	event_add(socks[node].ev, NULL);
+	proc_watch(socks[node].ev, NULL);
 }
 
 /* By write: in no other way can a filter tell that no address is named. */

@@ -174,7 +174,7 @@ look_later(uint64_t us)
 	struct timeval tv = clock_tv(us);
 
 	event_del(events_ev);
-	event_add(events_pause, &tv);
+	proc_watch(events_pause, &tv);
 }
 
 /*
@@ -207,7 +207,7 @@ on_events(evutil_socket_t fd, short what, void *arg)
 	if (pause > 0)
 		look_later(pause);
 	else if ((what & EV_READ) == 0)
-		event_add(events_ev, NULL);
+		proc_watch(events_ev, NULL);
 }
 
 static void
@@ -263,7 +263,7 @@ pace_dump(uint64_t now)
 		return;
 	dump_waits = want;
 	if (want)
-		event_add(dump_ev, NULL);
+		proc_watch(dump_ev, NULL);
 	else
 		event_del(dump_ev);
 }
@@ -281,7 +281,7 @@ turn(void)
 	pace_dump(now);
 	at = sync_deadline(&node, now);
 	tv = clock_tv(at - now);
-	event_add(timer, &tv);
+	proc_watch(timer, &tv);
 }
 
 static void
@@ -362,7 +362,7 @@ on_fd_events(const struct imsg *im)
 	events_fd = im->fd;
 	events_ev = new_event(
 	    events_fd, EV_READ | EV_PERSIST, on_events, PROC_PRIO_NORMAL);
-	event_add(events_ev, NULL);
+	proc_watch(events_ev, NULL);
 }
 
 static void
