@@ -10,11 +10,12 @@
 #define RARE_NS   300000 /* between events: gathering them gains nothing */
 #define GATHER    12 /* events worth a wake-up, here and at the peer */
 #define CROWD_NS  20000 /* between events: processor time is what is short */
-#define PAUSE_MIN 500
+#define PAUSE_MIN 500 /* microseconds, as all below */
 #define PAUSE_MAX 1000
 #define BURST_MIN 25 /* in which most of what comes at once has come */
-#define BURST_MAX 750
+#define BURST_MAX 750 /* no longer than a stream's pause */
 #define BURST_GAP 100 /* from a read to an event of another burst */
+
 #define BRIEF     8 /* one event in so many is merged with another */
 
 static uint64_t

@@ -364,8 +364,7 @@ enum filter_kind { FILTER_NONE, FILTER_OWN, FILTER_VIP, FILTER_BROADCAST };
 
 struct filter {
 	uint8_t protocols; /* CONF_PROTO_* */
-	uint64_t
-	    taken[FILTER_SLOTS / 64]; /* a bit per slot: fits two cache lines */
+	uint64_t taken[FILTER_SLOTS / 64]; /* a bit each: two cache lines */
 	struct {
 		uint32_t addr;
 		uint8_t kind;
@@ -426,7 +425,8 @@ struct announced {
 uint64_t pace_pause(
     struct pace *, uint64_t now, unsigned int n, uint64_t merged);
 uint64_t pace_gather(struct pace *, uint64_t now);
-void announced_fetch(const struct announced *, uint32_t id); /* into a cache */
+/* Into a cache: it will be asked for. */
+void announced_fetch(const struct announced *, uint32_t id);
 bool announced_has(struct announced *, uint32_t id);
 void announced_set(struct announced *, uint32_t id, bool on);
 void announced_clear(struct announced *);
