@@ -170,7 +170,8 @@ USES_imsg_parent := $(FUZZ_CONF) $(FUZZ_IMSG) $(FUZZ_AUTHZ) \
 	parentd/history.c parentd/peers.c
 USES_imsg_child := $(FUZZ_CONF) $(FUZZ_IMSG)
 USES_nat_batch := $(FUZZ_CONF) $(FUZZ_AUTHZ) regress/fuzz/nlmutate.c
-USES_ctl_request := $(FUZZ_CONF) $(FUZZ_IMSG) ctl/ctld_relay.c
+USES_ctl_request := $(FUZZ_CONF) $(FUZZ_IMSG) ctl/ctld_relay.c \
+	regress/fuzz/no_parent.c
 USES_ct_event := $(FUZZ_CONF) syncd/sync_record.c syncd/sync_wire.c \
 	regress/fuzz/nlmutate.c
 USES_nft_dump := $(FUZZ_CONF) $(FUZZ_NATD) regress/fuzz/nlmutate.c \

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "ctld.h"
 #include "log.h"
+#include "proc.h"
 
 #define TICK_US 1000000
 #define STALLED "does not read its answers"
@@ -44,7 +45,7 @@ tick_start(void)
 	struct timeval tv = clock_tv(TICK_US);
 
 	if (!evtimer_pending(&tick, NULL))
-		evtimer_add(&tick, &tv);
+		proc_watch(&tick, &tv);
 }
 
 static void
@@ -58,7 +59,7 @@ on_tick(int fd, short what, void *arg)
 	relay_expire(now);
 	clients_expire(now);
 	if (listen_fd != -1)
-		event_add(&listener, NULL);
+		proc_watch(&listener, NULL);
 	if (nclients > 0)
 		tick_start();
 }
@@ -198,7 +199,11 @@ client_add(int fd, uid_t uid, pid_t pid)
 	event_assign(
 	    &c->ev_read, base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->ev_write, base, fd, EV_WRITE, on_writable, c);
-	event_add(&c->ev_read, NULL);
+	if (event_add(&c->ev_read, NULL) == -1) {
+		free(c->ibuf.rbuf);
+		free(c);
+		return NULL;
+	}
 	TAILQ_INSERT_TAIL(&clients, c, entry);
 	nclients++;
 	return c;
@@ -247,7 +252,7 @@ client_send(
 	if (c->ibuf.queued > 0) {
 		if (before == 0)
 			c->moved_us = clock_us();
-		event_add(&c->ev_write, NULL);
+		proc_watch(&c->ev_write, NULL);
 	}
 }
 
@@ -281,7 +286,7 @@ on_writable(int fd, short what, void *arg)
 		c->moved_us = clock_us();
 	nqueued -= before - c->ibuf.queued;
 	if (c->ibuf.queued > 0)
-		event_add(&c->ev_write, NULL);
+		proc_watch(&c->ev_write, NULL);
 }
 
 /* One message: what is not exactly a request ends the connection. */
@@ -388,7 +393,7 @@ clients_listen(int fd)
 	listen_fd = fd;
 	event_assign(
 	    &listener, base, fd, EV_READ | EV_PERSIST, on_accept, NULL);
-	event_add(&listener, NULL);
+	proc_watch(&listener, NULL);
 }
 
 void

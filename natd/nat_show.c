@@ -50,7 +50,7 @@ pause_us(uint64_t us)
 {
 	struct timeval tv = clock_tv(us);
 
-	evtimer_add(show.timer, &tv);
+	proc_watch(show.timer, &tv);
 }
 
 static void

@@ -98,7 +98,7 @@ start_next(void)
 		return;
 	st.asked = true;
 	st.id++;
-	evtimer_add(st.timer, &tv);
+	proc_watch(st.timer, &tv);
 	proc_send(IMSG_NAT_DUMP, st.id, &j->request, sizeof(j->request));
 }
 

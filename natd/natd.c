@@ -154,7 +154,7 @@ failed(const char *what)
 	proc_event("%s", what);
 	tell_loaded(false);
 	tv = clock_tv(nat.retry_us);
-	evtimer_add(nat.retry, &tv);
+	proc_watch(nat.retry, &tv);
 }
 
 static void
@@ -241,7 +241,7 @@ look_again(int fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	nat.look = nat.kernel != NULL;
-	evtimer_add(nat.look_again, &tv);
+	proc_watch(nat.look_again, &tv);
 	step();
 }
 
@@ -403,7 +403,7 @@ on_role(const struct imsg *m)
 						: 0) *
 			1000ull;
 	if (role.role == ROLE_MASTER && nat.grace_open) {
-		evtimer_add(nat.grace_later, &tv);
+		proc_watch(nat.grace_later, &tv);
 		return;
 	}
 	nat.grace_due = !(first && nat.grace_read) || grace_wrong();

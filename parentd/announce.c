@@ -52,8 +52,7 @@ announce_after(uint64_t us)
 {
 	struct timeval tv = clock_tv(us);
 
-	if (event_add(ann.ev, &tv) == -1)
-		log_warn("announce: timer");
+	event_add(ann.ev, &tv);
 }
 
 static void

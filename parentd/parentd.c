@@ -22,6 +22,7 @@
 #include "proc.h"
 
 #define TICK_US       1000000
+#define TIMERS_MAX    16 /* hagwd has ten, one for each child among them */
 #define REALTIME_PRIO 5 /* below vrrpd's */
 
 struct daemon hagwd = {
@@ -314,6 +315,26 @@ watch_signal(int sig, event_callback_fn fn)
 		fatalx("event loop: no memory");
 }
 
+/*
+ * event_add(3) of a timer needs memory where more are pending than ever
+ * before. Have that many pending now: a lease whose end nobody watches
+ * would be one that does not end.
+ */
+static void
+reserve_timers(void)
+{
+	struct event *ev[TIMERS_MAX];
+	struct timeval tv = clock_tv(TICK_US);
+
+	for (int i = 0; i < TIMERS_MAX; i++) {
+		ev[i] = evtimer_new(hagwd.base, on_tick, NULL);
+		if (ev[i] == NULL || evtimer_add(ev[i], &tv) == -1)
+			fatalx("event loop: no memory");
+	}
+	for (int i = 0; i < TIMERS_MAX; i++)
+		event_free(ev[i]);
+}
+
 static void
 make_loop(void)
 {
@@ -327,6 +348,7 @@ make_loop(void)
 	    event_base_priority_init(hagwd.base, PROC_NPRIO) != 0)
 		fatalx("event loop: cannot be made");
 	event_config_free(cfg);
+	reserve_timers();
 	signal(SIGPIPE, SIG_IGN);
 	watch_signal(SIGCHLD, on_sigchld);
 	watch_signal(SIGTERM, on_sigterm);

@@ -42,6 +42,12 @@ proc_send(enum imsg_type type, uint32_t id, const void *data, size_t len)
 	request_id = id;
 }
 
+void
+proc_watch(struct event *ev, const struct timeval *tv)
+{
+	assert_int_equal(event_add(ev, tv), 0);
+}
+
 static void
 on_rules(enum state_result res, const struct nat_found *found)
 {
