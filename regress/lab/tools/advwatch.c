@@ -5,8 +5,6 @@
  *
  * On stdin: "report". Times are CLOCK_MONOTONIC in microseconds.
  */
-#include <sys/epoll.h>
-
 #include <err.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -64,30 +62,16 @@ main(int argc, char **argv)
 	struct sched_param prio = {.sched_priority = 80};
 	struct sockaddr_ll ll = {
 	    .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE_IP)};
-	static struct tool_line tl;
-	struct epoll_event ev;
-	int epfd, fd;
+	int fd;
 
 	if (argc != 2)
 		errx(2, "usage: advwatch IFNAME");
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (sched_setscheduler(0, SCHED_FIFO, &prio) == -1)
 		warn("sched_setscheduler");
 	ll.sll_ifindex = (int)if_nametoindex(argv[1]);
 	if ((fd = socket(AF_PACKET, SOCK_DGRAM, htons(ETHERTYPE_IP))) == -1 ||
 	    bind(fd, (struct sockaddr *)&ll, sizeof(ll)) == -1)
 		err(1, "%s", argv[1]);
-	if ((epfd = epoll_create1(EPOLL_CLOEXEC)) == -1)
-		err(1, "epoll_create1");
-	tool_watch(epfd, STDIN_FILENO, 0, EPOLLIN);
-	tool_watch(epfd, fd, 1, EPOLLIN);
-	printf("{\"listening\": true}\n");
-	for (;;) {
-		if (epoll_wait(epfd, &ev, 1, -1) != 1)
-			continue;
-		if (ev.data.u64 == 1)
-			heard(fd);
-		else if (tool_control(&tl, command) == -1)
-			return 0;
-	}
+	tool_listen(fd, heard, command);
+	return 0;
 }

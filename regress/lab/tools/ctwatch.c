@@ -12,8 +12,6 @@
  * for each event. On stdin: "report", or "save FILE": the time each of
  * the flows was seen (CLOCK_MONOTONIC, microseconds; 0: never).
  */
-#include <sys/epoll.h>
-
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -246,14 +244,11 @@ main(int argc, char **argv)
 {
 	/* so that what is measured is not this program's turn to run */
 	struct sched_param prio = {.sched_priority = 80};
-	static struct tool_line tl;
-	struct epoll_event ev;
-	int epfd, fd;
+	int fd;
 	size_t i;
 
 	options(argc, argv);
 	cpu_fd = tool_cpu_open(0);
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; i < BATCH; i++) {
 		iov[i] = (struct iovec){bufs[i], SIZE};
 		msgs[i].msg_hdr.msg_iov = &iov[i];
@@ -264,17 +259,6 @@ main(int argc, char **argv)
 	fd = open_events();
 	if (sink != NULL)
 		open_sink();
-	if ((epfd = epoll_create1(EPOLL_CLOEXEC)) == -1)
-		err(1, "epoll_create1");
-	tool_watch(epfd, STDIN_FILENO, 0, EPOLLIN);
-	tool_watch(epfd, fd, 1, EPOLLIN);
-	printf("{\"listening\": true}\n");
-	for (;;) {
-		if (epoll_wait(epfd, &ev, 1, -1) != 1)
-			continue;
-		if (ev.data.u64 == 1)
-			look(fd);
-		else if (tool_control(&tl, command) == -1)
-			return 0;
-	}
+	tool_listen(fd, look, command);
+	return 0;
 }

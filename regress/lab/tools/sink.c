@@ -3,8 +3,6 @@
  *
  *	sink ADDRESS
  */
-#include <sys/epoll.h>
-
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,25 +54,11 @@ take(int fd)
 int
 main(int argc, char **argv)
 {
-	static struct tool_line tl;
-	struct epoll_event ev;
-	int epfd, fd;
+	int fd;
 
 	if (argc != 2)
 		errx(2, "usage: sink ADDRESS");
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	fd = open_port(argv[1]);
-	if ((epfd = epoll_create1(EPOLL_CLOEXEC)) == -1)
-		err(1, "epoll_create1");
-	tool_watch(epfd, STDIN_FILENO, 0, EPOLLIN);
-	tool_watch(epfd, fd, 1, EPOLLIN);
-	printf("{\"listening\": true}\n");
-	for (;;) {
-		if (epoll_wait(epfd, &ev, 1, -1) != 1)
-			continue;
-		if (ev.data.u64 == 1)
-			take(fd);
-		else if (tool_control(&tl, command) == -1)
-			return 0;
-	}
+	tool_listen(fd, take, command);
+	return 0;
 }

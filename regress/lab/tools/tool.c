@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 #include <linux/perf_event.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,6 +77,29 @@ tool_watch(int epfd, int fd, uint64_t cookie, uint32_t events)
 
 	if (epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev) == -1)
 		err(1, "epoll_ctl");
+}
+
+void
+tool_listen(int fd, void (*ready)(int fd), void (*command)(const char *line))
+{
+	struct tool_line tl = {.len = 0};
+	struct epoll_event ev;
+	int epfd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epfd == -1)
+		err(1, "epoll_create1");
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	tool_watch(epfd, STDIN_FILENO, 0, EPOLLIN);
+	tool_watch(epfd, fd, 1, EPOLLIN);
+	printf("{\"listening\": true}\n");
+	for (;;) {
+		if (epoll_wait(epfd, &ev, 1, -1) != 1)
+			continue;
+		if (ev.data.u64 == 1)
+			ready(fd);
+		else if (tool_control(&tl, command) == -1)
+			return;
+	}
 }
 
 int

@@ -33,6 +33,12 @@ long long tool_cpu_us(int fd);
 int tool_timer(uint64_t interval_us);
 void tool_watch(int epfd, int fd, uint64_t cookie, uint32_t events);
 /*
+ * Say {"listening": true}, then call ready(fd) whenever fd can be read and
+ * command for each line of stdin, until its end. Makes stdout line-buffered.
+ */
+void tool_listen(
+    int fd, void (*ready)(int fd), void (*command)(const char *line));
+/*
  * Read stdin and hand each complete line to cb. 0, or -1 at its end.
  */
 int tool_control(struct tool_line *, void (*cb)(const char *line));
