@@ -852,6 +852,17 @@ sync_timer(struct sync *s, uint64_t now)
 	sync_flush(s, now);
 }
 
+bool
+sync_listens(const struct sync *s)
+{
+	if (s->barrier.on || s->dump.kind == DUMP_BULK)
+		return true;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL && tx_held(&s->peers[i]->tx))
+			return true;
+	return false;
+}
+
 uint64_t
 sync_deadline(const struct sync *s, uint64_t now)
 {

@@ -20,6 +20,7 @@ static struct {
 	int fd; /* -1: none */
 	struct event *ev;
 } socks[CONF_NODES_MAX];
+static bool watched = true;
 
 static void (*input_cb)(uint32_t, const uint8_t *, size_t);
 static void (*turn_cb)(void);
@@ -65,16 +66,43 @@ read_batch(uint32_t node)
 }
 
 static void
-readable(evutil_socket_t fd, short what, void *arg)
+read_all(uint32_t node)
 {
-	uint32_t node = (uint32_t)(uintptr_t)arg;
-
-	(void)fd;
-	(void)what;
 	for (int i = 0; i < IN_ROUNDS && socks[node].fd != -1; i++)
 		if (read_batch(node) < IN_BATCH)
 			break;
+}
+
+static void
+readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	read_all((uint32_t)(uintptr_t)arg);
 	turn_cb();
+}
+
+void
+io_watch(bool on)
+{
+	if (watched == on)
+		return;
+	watched = on;
+	for (size_t i = 0; i < CONF_NODES_MAX; i++) {
+		if (socks[i].fd == -1)
+			continue;
+		if (on)
+			proc_watch(socks[i].ev, NULL);
+		else
+			event_del(socks[i].ev);
+	}
+}
+
+void
+io_take(void)
+{
+	for (uint32_t i = 0; i < CONF_NODES_MAX; i++)
+		read_all(i);
 }
 
 void
@@ -97,7 +125,8 @@ io_set(uint32_t node, int fd)
 	if (socks[node].ev == NULL)
 		fatalx("event loop: no memory");
 	event_priority_set(socks[node].ev, PROC_PRIO_NORMAL);
-	proc_watch(socks[node].ev, NULL);
+	if (watched)
+		proc_watch(socks[node].ev, NULL);
 }
 
 /* By write: in no other way can a filter tell that no address is named. */

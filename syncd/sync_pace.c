@@ -80,6 +80,12 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 	return p->brief ? 3 * us : us;
 }
 
+bool
+pace_dense(const struct pace *p, uint64_t now)
+{
+	return p->gap_ns < RARE_NS && now - p->since_us <= 2 * WINDOW_US;
+}
+
 /*
  * The first event after a silence, while there are many: the others that
  * come with it would each be read alone, or wait for a whole pause. How long
@@ -89,7 +95,7 @@ pace_pause(struct pace *p, uint64_t now, unsigned int n, uint64_t merged)
 uint64_t
 pace_gather(struct pace *p, uint64_t now)
 {
-	if (p->gap_ns >= RARE_NS || now - p->since_us > 2 * WINDOW_US)
+	if (!pace_dense(p, now))
 		return 0;
 	p->gathered = true;
 	if (now - p->read_us >= BURST_GAP) {

@@ -310,6 +310,13 @@ tx_waiting(const struct tx *t)
 	return t->head - t->base + (slot_const(t, t->head)->len > 0);
 }
 
+bool
+tx_held(const struct tx *t)
+{
+	return t->active &&
+	    (t->next < t->head || slot_const(t, t->head)->len > 0);
+}
+
 uint64_t
 tx_lag_us(const struct tx *t, uint64_t now)
 {

@@ -15,6 +15,7 @@
 
 #define EVENT_TURN  4096 /* events per loop turn */
 #define EVENT_DRAIN 1000000 /* events before a barrier, at most */
+#define HEAR_US     5000 /* until a peer is heard, at most */
 #define DUMP_TURN   16 /* reads of a dump per loop turn, 1-2 ms in all */
 
 static const struct sandbox_call syncd_calls[] = {
@@ -45,6 +46,7 @@ static struct event *events_ev;
 static struct event *events_pause;
 static uint64_t drained_us;
 static struct pace pace;
+static uint64_t hear_at; /* until then peers are not listened to */
 static int dump_fd = -1;
 static struct event *dump_ev;
 static bool dump_waits; /* dump_ev is added */
@@ -191,6 +193,27 @@ nap(uint64_t us)
 		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
+/* 0: listen to the peers again. */
+static void
+hear_until(uint64_t us)
+{
+	hear_at = us;
+	io_watch(us == 0);
+}
+
+static void
+take_datagrams(void)
+{
+	if (hear_at == 0 || conf == NULL)
+		return;
+	io_take();
+	sync_deliver(&node, clock_us());
+}
+
+/*
+ * An ACK would wake us up for itself: while many events come, what a peer
+ * says waits for the turn that the next of them cause.
+ */
 static void
 on_events(evutil_socket_t fd, short what, void *arg)
 {
@@ -202,6 +225,8 @@ on_events(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_READ && dump_fd == -1)
 		nap(pace_gather(&pace, clock_us()));
 	n = drain_events(EVENT_TURN);
+	take_datagrams();
+	hear_until(pace_dense(&pace, drained_us) ? drained_us + HEAR_US : 0);
 	turn();
 	pause = pace_pause(&pace, clock_us(), n, node.pending.merged);
 	if (pause > 0)
@@ -280,6 +305,10 @@ turn(void)
 	sync_flush(&node, now);
 	pace_dump(now);
 	at = sync_deadline(&node, now);
+	if (sync_listens(&node))
+		hear_until(0);
+	if (hear_at != 0 && hear_at < at)
+		at = hear_at > now ? hear_at : now;
 	tv = clock_tv(at - now);
 	proc_watch(timer, &tv);
 }
@@ -290,6 +319,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	take_datagrams();
+	if (clock_us() >= hear_at)
+		hear_until(0);
 	if (conf != NULL)
 		sync_timer(&node, clock_us());
 	turn();

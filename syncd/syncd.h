@@ -346,6 +346,8 @@ void tx_timer(struct peer *, uint64_t now);
 uint64_t tx_deadline(const struct peer *);
 /* Datagrams not yet applied, the open one too. */
 uint64_t tx_waiting(const struct tx *);
+/* After a pump: not all of it could be sent, the window is full. */
+bool tx_held(const struct tx *);
 uint64_t tx_lag_us(const struct tx *, uint64_t now);
 /* All records appended so far are in datagrams before this number. */
 uint64_t tx_mark(const struct tx *);
@@ -425,6 +427,8 @@ struct announced {
 uint64_t pace_pause(
     struct pace *, uint64_t now, unsigned int n, uint64_t merged);
 uint64_t pace_gather(struct pace *, uint64_t now);
+/* Many events come: gathering them gains something. */
+bool pace_dense(const struct pace *, uint64_t now);
 /* Into a cache: it will be asked for. */
 void announced_fetch(const struct announced *, uint32_t id);
 bool announced_has(struct announced *, uint32_t id);
@@ -655,6 +659,8 @@ void sync_input(
     struct sync *, uint32_t node, const uint8_t *, size_t, uint64_t now);
 /* What is wrong with such a datagram and what to do; NULL: nothing is. */
 const char *sync_refusal(enum crypt_res);
+/* After a flush: something here waits for a peer's word. */
+bool sync_listens(const struct sync *);
 /* Microseconds on the clock at which sync_timer wants to be called. */
 uint64_t sync_deadline(const struct sync *, uint64_t now);
 void sync_timer(struct sync *, uint64_t now);
@@ -701,6 +707,9 @@ void io_init(
 void io_set(uint32_t node, int fd);
 void io_close(uint32_t node);
 void io_send(uint32_t node, const uint8_t *, size_t);
+/* Whether the loop calls for what comes; if not, io_take reads it. */
+void io_watch(bool);
+void io_take(void);
 
 /* sync_show.c */
 void show_sync(const struct sync *, uint32_t id, bool path_up);

@@ -187,7 +187,10 @@ brief_flows_are_gathered_for_longer(void **state)
 	uint64_t now = 5000000;
 
 	(void)state;
+	assert_false(pace_dense(&p, now));
 	assert_in_range(run_merging(&p, &now, 125, 5000, 4), 2700, 3000);
+	assert_true(pace_dense(&p, now));
+	assert_false(pace_dense(&p, now + 30000));
 	/* however many came together */
 	now += 300;
 	assert_in_range(pace_gather(&p, now), 25, 750);
@@ -195,6 +198,7 @@ brief_flows_are_gathered_for_longer(void **state)
 	assert_in_range(run_merging(&p, &now, 125, 5000, 20), 900, 1000);
 	assert_in_range(run_merging(&p, &now, 50, 5000, 4), 1500, 2100);
 	assert_int_equal(run_merging(&p, &now, 1000, 500, 4), 0);
+	assert_false(pace_dense(&p, now));
 }
 
 static void

@@ -548,7 +548,11 @@ test_bulk_and_live(void **state)
 	assert_false(sync_ready(&m->h[1].s));
 	sim_role(m, 0, ROLE_MASTER);
 	assert_true(sync_ready(&m->h[0].s));
+	for (int i = 0; i < 1000 && m->h[0].s.dump.kind != DUMP_BULK; i++)
+		sim_run(m, 1000, 0);
+	assert_true(sync_listens(&m->h[0].s));
 	assert_true(sim_settle(m, 0, 3000000));
+	assert_false(sync_listens(&m->h[0].s));
 	assert_int_equal(sim_differences(m), 0);
 	assert_int_equal(sim_count(m, 1), 2000);
 	sim_run(m, 2000000, 2);
@@ -698,7 +702,9 @@ test_barrier(void **state)
 	assert_true(sim_settle(m, 0, 3000000));
 	sim_run(m, 100000, 5);
 	churn_one(m, &m->h[0]);
+	assert_false(sync_listens(&m->h[0].s));
 	sync_barrier(&m->h[0].s, m->now);
+	assert_true(sync_listens(&m->h[0].s));
 	assert_int_equal(m->h[0].barriers, 0);
 	sim_run(m, 20000, 0);
 	assert_int_equal(m->h[0].barriers, 1);

@@ -83,12 +83,36 @@ test_future_ack(void **state)
 	peer_free(p);
 }
 
+/* A window that is full opens by what the peer says. */
+static void
+test_held(void **state)
+{
+	struct peer *p = peer_new(&ops, NULL, 1, "b", TX_MIN, 1000);
+	struct wire_ack a = {.stream = 1};
+
+	(void)state;
+	assert_non_null(p);
+	tx_start(p);
+	fill(p, CWND_FIRST - 1);
+	tx_pump(p, 1000);
+	assert_false(tx_held(&p->tx));
+	fill(p, CWND_FIRST + 1);
+	tx_pump(p, 1000);
+	assert_true(tx_held(&p->tx));
+	a.cum = a.applied = p->tx.next;
+	tx_ack(p, 2000, &a);
+	tx_pump(p, 2000);
+	assert_false(tx_held(&p->tx));
+	peer_free(p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_overtaken_ack),
 	    cmocka_unit_test(test_future_ack),
+	    cmocka_unit_test(test_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
