@@ -224,34 +224,49 @@ def floor_cost(system, count, rate, batch, ops=("create", "update",
 
 
 SENDER_WAIT_US = 750  # the longest hagw waits for a burst
+BRIEF_WAIT_US = 3000  # and for flows that end about as soon as they begin
+
+
+class SenderFloor:
+    """One program at the active that reads a burst of events when it is
+    over and sends as many bytes to one on the standby that takes them, and
+    nothing else. size: bytes per event."""
+
+    def __init__(self, system, size, wait_us):
+        peer = f"172.25.0.{1 + system.pair.gateways.index(system.standby)}"
+        self.size = int(size) - 1  # and headers
+        self.sink = system.standby.tool("sink", peer)
+        self.sink.read()
+        self.watch = system.active.tool("ctwatch", "-w", str(wait_us), "-s",
+                                        peer, "-b", str(self.size))
+        self.watch.read()
+        self.before = self.watch.ask("report")
+
+    def result(self):
+        """CPU in us, and events read."""
+        time.sleep(0.5)
+        after = self.watch.ask("report")
+        self.watch.stop()
+        taken = self.sink.ask("report")["taken"]
+        self.sink.stop()
+        events = after["events"] - self.before["events"]
+        if after["overruns"] or taken < events * self.size / 1500 * 0.9:
+            raise LabError(f"sender's floor: {after}, {taken} datagrams came")
+        return cpu_us(after) - cpu_us(self.before), events
 
 
 def sender_floor(system, count, rate, wire):
-    """CPU in us per event of one program at the active that reads a burst
-    of events when it is over and sends as many bytes to a host that takes
-    them, and nothing else; hagw is stopped. wire: bytes per event, by op."""
-    gateways = system.pair.gateways
-    peer = f"172.25.0.{1 + gateways.index(system.standby)}"
-    for gw in reversed(gateways):
+    """CPU in us per event; hagw is stopped. wire: bytes per event, by op."""
+    for gw in reversed(system.pair.gateways):
         gw.stop_hagwd()
-    sink = system.standby.tool("sink", peer)
-    sink.read()
     cost = {}
     for op, size in wire.items():
-        watch = system.active.tool("ctwatch", "-w", str(SENDER_WAIT_US),
-                                   "-s", peer, "-b", str(int(size) - 1))
-        watch.read()
-        before = watch.ask("report")
+        floor = SenderFloor(system, size, SENDER_WAIT_US)
         system.load(count, rate=rate, op=op, first=4000000)
-        time.sleep(0.5)
-        after = watch.ask("report")
-        watch.stop()
-        if after["events"] - before["events"] != count or after["overruns"]:
-            raise LabError(f"sender's floor, {op}: {before}, {after}")
-        cost[op] = (cpu_us(after) - cpu_us(before)) / count
-    taken = sink.ask("report")["taken"]
-    if taken < count * sum(wire.values()) / 1500 * 0.9:
-        raise LabError(f"sender's floor: {taken} datagrams came")
+        used, events = floor.result()
+        if events != count:
+            raise LabError(f"sender's floor, {op}: {events} of {count}")
+        cost[op] = used / count
     return cost
 
 
@@ -326,9 +341,34 @@ def cpu_row(system_class, ctx):
 SOURCES = 8
 
 
+def connect(system, count):
+    """So many connections, until they are forgotten; the client's report,
+    and the percentage both processors were busy meanwhile."""
+    pair = system.pair
+    busy = Busy()
+    client = pair.client1.tool("shortconn", "client", pair.outside, "8000",
+                               "4", "4000", str(count), "172.23.1.1",
+                               str(SOURCES))
+    end = time.monotonic() + count / 4000 + 3
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        system.active.run(["sh", "-c", "conntrack -L >/dev/null 2>&1; :"])
+    report = client.read(30)
+    share = busy.percent()
+    for _ in range(20):
+        if system.active.flows() < 50:
+            break
+        system.active.run(["sh", "-c", "conntrack -L >/dev/null 2>&1; :"])
+        time.sleep(0.5)
+    time.sleep(1)
+    return report, share
+
+
 @row("short", "whole short TCP connections through the gateway, 4,000/s",
      [Metric("tx", "CPU per connection, sender", "µs",
              [Goal(0.1, "inject")]),
+      Metric("tx_floor", "floor: one program reads the events and sends as "
+             "much", "µs"),
       Metric("rx", "CPU per connection, receiver with parent", "µs",
              [Goal(0.2, "inject")]),
       Metric("floor", "floor: one program creates and deletes as many there",
@@ -342,9 +382,11 @@ def short(system_class, ctx):
     """Connect, 64 bytes, 512 bytes back, close; 40,000 of them. The time
     a closed connection is kept (tcp_timeout_time_wait) is 2 s on every
     gateway so that its end counts too; a dump twice a second has the
-    kernel collect what expired. The floor is ctload's CPU when it makes and
-    deletes flows in the standby's kernel at that rate, 8 at a time, right
-    after."""
+    kernel collect what expired. The receiver's floor is ctload's CPU when
+    it makes and deletes flows in the standby's kernel at that rate, 8 at a
+    time, right after; the sender's that of a program that reads events 3 ms
+    after the first and sends as many bytes to a program there, of 20,000
+    such connections more (beside hagw, which has the addresses)."""
     count = ctx.n(40000, 2000)
     with system_class() as system:
         system.quiet()
@@ -359,25 +401,8 @@ def short(system_class, ctx):
         server.read()
         cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
                   rx=system.standby.pids_of("sync"))
-        busy = Busy()
         out = tx_bytes(system.active, "eth2")
-        client = pair.client1.tool("shortconn", "client", pair.outside,
-                                   "8000", "4", "4000", str(count),
-                                   "172.23.1.1", str(SOURCES))
-        end = time.monotonic() + count / 4000 + 3
-        while time.monotonic() < end:
-            time.sleep(0.5)
-            system.active.run(["sh", "-c",
-                               "conntrack -L >/dev/null 2>&1; :"])
-        report = client.read(30)
-        share = busy.percent()
-        for _ in range(20):
-            if system.active.flows() < 50:
-                break
-            system.active.run(["sh", "-c",
-                               "conntrack -L >/dev/null 2>&1; :"])
-            time.sleep(0.5)
-        time.sleep(1)
+        report, share = connect(system, count)
         used = cpu.us()
         sample = {"tx": used["tx"] / count, "rx": used["rx"] / count,
                   "wire": (tx_bytes(system.active, "eth2") - out) / count,
@@ -387,6 +412,9 @@ def short(system_class, ctx):
         if system_class is Hagw:
             sample["floor"] = sum(floor_cost(
                 system, count // 2, 4000, 8, ("create", "delete")).values())
+            floor = SenderFloor(system, sample["wire"] / 2, BRIEF_WAIT_US)
+            connect(system, count // 2)
+            sample["tx_floor"] = floor.result()[0] / (count // 2)
         return sample
 
 
