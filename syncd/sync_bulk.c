@@ -52,7 +52,7 @@ due(const struct sync *s, int i, uint64_t now)
 	    !(p->hb.flags & HB_STEPS_VALID) || p->hb.role == ROLE_MASTER ||
 	    ((p->hb.steps | b->steps) & STEPS_ALL) == STEPS_ALL)
 		return false;
-	if (p->tx.active && tx_waiting(&p->tx) > BULK_WINDOW)
+	if (p->tx.active && p->tx.unconfirmed > BULK_AHEAD)
 		return false;
 	return b->needed || !p->tx.active || now >= b->refresh_us;
 }
@@ -129,8 +129,6 @@ void
 bulk_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
 {
 	struct peer *p = s->peers[s->dump.peer];
-	uint8_t buf[ITEM_MAX];
-	size_t n;
 
 	if (!filter_pass(&s->filter, rec) || !filter_mature(rec) ||
 	    !correct(s, rec))
@@ -139,8 +137,7 @@ bulk_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
 	if (rec->fields & CTF_ID)
 		announced_set(&s->announced, rec->id, true);
 	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
-	n = record_encode(buf, ITEM_DUMP, rec);
-	if (!tx_append(p, now, buf, n, 1)) {
+	if (!tx_record(p, now, ITEM_DUMP, rec)) {
 		bulk_behind(s, s->dump.peer);
 		return;
 	}

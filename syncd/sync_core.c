@@ -360,21 +360,17 @@ choose_op(struct sync *s, struct ct_rec *rec)
 static void
 to_peers(struct sync *s, struct ct_rec *rec)
 {
-	uint8_t buf[ITEM_MAX];
-	size_t n;
-
 	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
 	if (rec->op == CT_OP_DELETE) {
 		rec->fields = 0;
 		record_mirror(rec, &rec->reply);
 	}
-	n = record_encode(buf, ITEM_LIVE, rec);
 	for (int i = 0; i < CONF_NODES_MAX; i++) {
 		struct peer *p = s->peers[i];
 
 		if (p == NULL || !p->tx.active)
 			continue;
-		if (!tx_append(p, s->now, buf, n, 1)) {
+		if (!tx_record(p, s->now, ITEM_LIVE, rec)) {
 			log_warnx("peer %s: too slow, behind by a whole ring",
 			    p->name);
 			bulk_behind(s, i);
@@ -492,10 +488,11 @@ in_item(struct sync *s, int peer, struct item *it)
 static void
 in_items(struct sync *s, int peer, struct rd *body)
 {
+	struct ct_rec before = {.op = 0};
 	struct item it;
 
 	for (;;) {
-		switch (item_decode(body, &it)) {
+		switch (item_decode(body, &before, &it)) {
 		case ITEM_DONE:
 			return;
 		case ITEM_GOOD:
@@ -587,7 +584,7 @@ sync_dump_wanted(const struct sync *s, uint64_t now)
 		return false;
 	switch (d->kind) {
 	case DUMP_BULK:
-		return tx_waiting(&s->peers[d->peer]->tx) < BULK_WINDOW;
+		return s->peers[d->peer]->tx.unconfirmed < BULK_AHEAD;
 	case DUMP_SETTLE:
 		return s->apply.n == 0 && now >= d->read_us + SETTLE_PACE_US;
 	case DUMP_SCAN:
@@ -850,6 +847,14 @@ sync_timer(struct sync *s, uint64_t now)
 		if (s->peers[i] != NULL)
 			peer_timer(s->peers[i], now);
 	sync_flush(s, now);
+}
+
+void
+sync_late(struct sync *s, bool late)
+{
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL)
+			s->peers[i]->late = late;
 }
 
 bool

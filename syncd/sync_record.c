@@ -1,7 +1,8 @@
 /*
  * Records as items of a DATA section: a length, what it is, a bitmap of what
  * follows. The reply tuple is written as its difference from the mirrored
- * original, so that NAT costs only what it changed. Fields that a later
+ * original, so that NAT costs only what it changed; what is as in the record
+ * before, of the same datagram, is only said to be so. Fields that a later
  * version adds stand behind those known here and are skipped.
  */
 #include <netinet/icmp6.h>
@@ -24,11 +25,19 @@
 #define F_TCP         0x0100
 #define F_TCP_WIN     0x0200
 #define F_ZONE        0x0400
-#define F_KNOWN       0x07ff
+#define F_SAME_SRC    0x0800 /* as in the record before; no bytes */
+#define F_SAME_DST    0x1000 /* with its port */
+#define F_SAME_REPLY  0x2000 /* the reply's destination */
+#define F_SAME_FACTS  0x4000 /* F_FACTS */
+#define F_KNOWN       0x7fff
+#define F_SAME        (F_SAME_SRC | F_SAME_DST | F_SAME_REPLY | F_SAME_FACTS)
+#define F_FACTS \
+	(F_STATUS | F_TIMEOUT | F_MARK | F_MARK_ZERO | F_TCP | F_TCP_WIN)
+#define CTF_FACTS  (CTF_STATUS | CTF_TIMEOUT | CTF_MARK | CTF_TCP | CTF_TCP_WIN)
 
-#define OP_MASK       0x07
-#define OP_V6         0x08
-#define KIND_SHIFT    4
+#define OP_MASK    0x07
+#define OP_V6      0x08
+#define KIND_SHIFT 4
 
 /* Requests and their answers; everything else mirrors to itself. */
 static const uint8_t icmp_pairs[][2] = {
@@ -115,6 +124,67 @@ bitmap_of(const struct ct_rec *r, const struct ct_tuple *m)
 	return bits;
 }
 
+static bool
+same_facts(const struct ct_rec *a, const struct ct_rec *b)
+{
+	unsigned int f = a->fields & CTF_FACTS;
+
+	return f != 0 && f == (b->fields & CTF_FACTS) &&
+	    (!(f & CTF_STATUS) || (uint16_t)a->status == (uint16_t)b->status) &&
+	    (!(f & CTF_TIMEOUT) || a->timeout_s == b->timeout_s) &&
+	    (!(f & CTF_MARK) || a->mark == b->mark) &&
+	    (!(f & CTF_TCP) || a->tcp_state == b->tcp_state) &&
+	    (!(f & CTF_TCP_WIN) ||
+		(a->wscale_orig == b->wscale_orig &&
+		    a->wscale_reply == b->wscale_reply &&
+		    a->tcp_flags_orig == b->tcp_flags_orig &&
+		    a->tcp_flags_reply == b->tcp_flags_reply));
+}
+
+/* The bitmap again, with what need not be written after b. */
+static uint16_t
+shorten(uint16_t bits, const struct ct_rec *r, const struct ct_rec *b)
+{
+	size_t alen = addr_len(r->family);
+	unsigned int v = bits;
+
+	if (b == NULL || b->op == 0 || b->family != r->family)
+		return bits;
+	if (memcmp(&r->orig.src, &b->orig.src, alen) == 0)
+		v |= F_SAME_SRC;
+	if (r->orig.dport == b->orig.dport &&
+	    memcmp(&r->orig.dst, &b->orig.dst, alen) == 0)
+		v |= F_SAME_DST;
+	if ((v & F_REPLY_DST) &&
+	    memcmp(&r->reply.dst, &b->reply.dst, alen) == 0)
+		v = (v & ~(unsigned int)F_REPLY_DST) | F_SAME_REPLY;
+	if (same_facts(r, b))
+		v = (v & ~(unsigned int)F_FACTS) | F_SAME_FACTS;
+	return (uint16_t)v;
+}
+
+static void
+put_tuples(struct wr *w, const struct ct_rec *r, uint16_t bits)
+{
+	size_t alen = addr_len(r->family);
+
+	if (!(bits & F_SAME_SRC))
+		wr_bytes(w, &r->orig.src, alen);
+	if (!(bits & F_SAME_DST))
+		wr_bytes(w, &r->orig.dst, alen);
+	wr_bytes(w, &r->orig.sport, 2);
+	if (!(bits & F_SAME_DST))
+		wr_bytes(w, &r->orig.dport, 2);
+	if (bits & F_REPLY_SRC)
+		wr_bytes(w, &r->reply.src, alen);
+	if (bits & F_REPLY_DST)
+		wr_bytes(w, &r->reply.dst, alen);
+	if (bits & F_REPLY_SPORT)
+		wr_bytes(w, &r->reply.sport, 2);
+	if (bits & F_REPLY_DPORT)
+		wr_bytes(w, &r->reply.dport, 2);
+}
+
 static void
 put_facts(struct wr *w, const struct ct_rec *r, uint16_t bits)
 {
@@ -138,32 +208,21 @@ put_facts(struct wr *w, const struct ct_rec *r, uint16_t bits)
 }
 
 size_t
-record_encode(uint8_t *buf, enum item_kind kind, const struct ct_rec *r)
+record_encode(uint8_t *buf, enum item_kind kind, const struct ct_rec *r,
+    const struct ct_rec *before)
 {
 	struct wr w = {buf + 1, buf + ITEM_MAX, false};
-	size_t alen = addr_len(r->family);
 	struct ct_tuple mirror;
 	uint16_t bits;
 
 	record_mirror(r, &mirror);
-	bits = bitmap_of(r, &mirror);
+	bits = shorten(bitmap_of(r, &mirror), r, before);
 	wr_u8(&w,
 	    (uint8_t)(kind << KIND_SHIFT | r->op |
 		(r->family == AF_INET6 ? OP_V6 : 0)));
 	wr_u16(&w, bits);
 	wr_u8(&w, r->proto);
-	wr_bytes(&w, &r->orig.src, alen);
-	wr_bytes(&w, &r->orig.dst, alen);
-	wr_bytes(&w, &r->orig.sport, 2);
-	wr_bytes(&w, &r->orig.dport, 2);
-	if (bits & F_REPLY_SRC)
-		wr_bytes(&w, &r->reply.src, alen);
-	if (bits & F_REPLY_DST)
-		wr_bytes(&w, &r->reply.dst, alen);
-	if (bits & F_REPLY_SPORT)
-		wr_bytes(&w, &r->reply.sport, 2);
-	if (bits & F_REPLY_DPORT)
-		wr_bytes(&w, &r->reply.dport, 2);
+	put_tuples(&w, r, bits);
 	put_facts(&w, r, bits);
 	buf[0] = (uint8_t)(w.p - buf - 1);
 	return (size_t)(w.p - buf);
@@ -194,17 +253,37 @@ end_encode(uint8_t *buf, uint32_t generation, uint32_t count)
 }
 
 static void
-get_tuples(struct rd *b, struct ct_rec *r, uint16_t bits)
+get_orig(
+    struct rd *b, struct ct_rec *r, uint16_t bits, const struct ct_rec *before)
 {
 	size_t alen = addr_len(r->family);
 
-	rd_bytes(b, &r->orig.src, alen);
-	rd_bytes(b, &r->orig.dst, alen);
+	if (bits & F_SAME_SRC)
+		r->orig.src = before->orig.src;
+	else
+		rd_bytes(b, &r->orig.src, alen);
+	if (bits & F_SAME_DST)
+		r->orig.dst = before->orig.dst;
+	else
+		rd_bytes(b, &r->orig.dst, alen);
 	rd_bytes(b, &r->orig.sport, 2);
-	rd_bytes(b, &r->orig.dport, 2);
+	if (bits & F_SAME_DST)
+		r->orig.dport = before->orig.dport;
+	else
+		rd_bytes(b, &r->orig.dport, 2);
+}
+
+static void
+get_reply(
+    struct rd *b, struct ct_rec *r, uint16_t bits, const struct ct_rec *before)
+{
+	size_t alen = addr_len(r->family);
+
 	record_mirror(r, &r->reply);
 	if (bits & F_REPLY_SRC)
 		rd_bytes(b, &r->reply.src, alen);
+	if (bits & F_SAME_REPLY)
+		r->reply.dst = before->reply.dst;
 	if (bits & F_REPLY_DST)
 		rd_bytes(b, &r->reply.dst, alen);
 	if (bits & F_REPLY_SPORT)
@@ -250,8 +329,33 @@ get_facts(struct rd *b, struct ct_rec *r, uint16_t bits)
 		r->zone = rd_u16(b);
 }
 
+static void
+copy_facts(struct ct_rec *r, const struct ct_rec *before)
+{
+	r->fields |= before->fields & CTF_FACTS;
+	r->status = before->status;
+	r->timeout_s = before->timeout_s;
+	r->mark = before->mark;
+	r->tcp_state = before->tcp_state;
+	r->wscale_orig = before->wscale_orig;
+	r->wscale_reply = before->wscale_reply;
+	r->tcp_flags_orig = before->tcp_flags_orig;
+	r->tcp_flags_reply = before->tcp_flags_reply;
+}
+
+/* As in a record that is not there, or both as in it and written. */
+static bool
+impossible(uint16_t bits, const struct ct_rec *r, const struct ct_rec *before)
+{
+	return ((bits & F_SAME) &&
+		   (before->op == 0 || before->family != r->family)) ||
+	    ((bits & F_SAME_REPLY) && (bits & F_REPLY_DST)) ||
+	    ((bits & F_SAME_FACTS) && (bits & F_FACTS));
+}
+
 static enum item_res
-decode_record(struct rd *b, struct item *it, uint8_t head)
+decode_record(
+    struct rd *b, struct ct_rec *before, struct item *it, uint8_t head)
 {
 	struct ct_rec *r = &it->rec;
 	uint16_t bits;
@@ -261,18 +365,24 @@ decode_record(struct rd *b, struct item *it, uint8_t head)
 	r->family = head & OP_V6 ? AF_INET6 : AF_INET;
 	bits = rd_u16(b);
 	r->proto = rd_u8(b);
-	get_tuples(b, r, bits);
+	if (impossible(bits, r, before))
+		return ITEM_BAD;
+	get_orig(b, r, bits, before);
+	get_reply(b, r, bits, before);
+	if (bits & F_SAME_FACTS)
+		copy_facts(r, before);
 	get_facts(b, r, bits);
 	if (b->bad || r->op < CT_OP_NEW || r->op > CT_OP_DELETE)
 		return ITEM_BAD;
 	/* bytes left over must be announced by a bit unknown here */
 	if (b->p != b->end && (bits & ~F_KNOWN) == 0)
 		return ITEM_BAD;
+	*before = *r;
 	return ITEM_GOOD;
 }
 
 enum item_res
-item_decode(struct rd *r, struct item *it)
+item_decode(struct rd *r, struct ct_rec *before, struct item *it)
 {
 	struct rd b;
 	uint8_t head;
@@ -285,7 +395,7 @@ item_decode(struct rd *r, struct item *it)
 	switch (it->kind) {
 	case ITEM_LIVE:
 	case ITEM_DUMP:
-		return decode_record(&b, it, head);
+		return decode_record(&b, before, it, head);
 	case ITEM_BEGIN:
 		it->generation = rd_u32(&b);
 		it->flags = rd_u8(&b);

@@ -40,6 +40,7 @@ tx_empty(struct tx *t)
 	t->unconfirmed = 0;
 	t->backoff = 0;
 	t->news_us = 0;
+	t->last.op = 0;
 	slot_clear(slot(t, 0));
 }
 
@@ -73,6 +74,7 @@ tx_close(struct tx *t)
 	if (tx_full(t))
 		return false;
 	t->head++;
+	t->last.op = 0;
 	slot_clear(slot(t, t->head));
 	return true;
 }
@@ -99,6 +101,23 @@ tx_append(struct peer *p, uint64_t now, const uint8_t *item, size_t len,
 	s->nrec += (uint16_t)nrec;
 	t->unconfirmed += nrec;
 	p->stats.records_out += nrec;
+	return true;
+}
+
+/* Where it does not fit, the next datagram begins with it: in full. */
+bool
+tx_record(
+    struct peer *p, uint64_t now, enum item_kind kind, const struct ct_rec *rec)
+{
+	struct tx *t = &p->tx;
+	uint8_t buf[ITEM_MAX];
+	size_t n = record_encode(buf, kind, rec, &t->last);
+
+	if (slot(t, t->head)->len + n > WIRE_BODY_MAX)
+		n = record_encode(buf, kind, rec, NULL);
+	if (!tx_append(p, now, buf, n, 1))
+		return false;
+	t->last = *rec;
 	return true;
 }
 
@@ -239,7 +258,8 @@ tx_ack(struct peer *p, uint64_t now, const struct wire_ack *a)
 	if (!t->active || a->stream != t->stream || a->cum > t->next ||
 	    a->applied > a->cum)
 		return;
-	measure(t, now, a);
+	if (!p->late)
+		measure(t, now, a);
 	if (a->cum > t->cum || a->applied > t->base) {
 		t->news_us = now;
 		t->backoff = 0;
@@ -302,14 +322,6 @@ tx_timer(struct peer *p, uint64_t now)
 		t->backoff++;
 }
 
-uint64_t
-tx_waiting(const struct tx *t)
-{
-	if (!t->active)
-		return 0;
-	return t->head - t->base + (slot_const(t, t->head)->len > 0);
-}
-
 bool
 tx_held(const struct tx *t)
 {
@@ -320,7 +332,7 @@ tx_held(const struct tx *t)
 uint64_t
 tx_lag_us(const struct tx *t, uint64_t now)
 {
-	if (tx_waiting(t) == 0 || t->unconfirmed == 0)
+	if (!t->active || t->unconfirmed == 0)
 		return 0;
 	return now - slot_const(t, t->base)->made_us;
 }

@@ -19,7 +19,7 @@
 #include "log.h"
 
 /* sync_wire.c: numbers, big endian, never beyond the end */
-#define WIRE_VERSION   1
+#define WIRE_VERSION   2
 #define WIRE_HDR       36 /* bytes in the clear, authenticated */
 #define WIRE_TAG       16 /* bytes after the ciphertext */
 #define WIRE_DGRAM_MAX 1400 /* UDP payload: fits any path worth using */
@@ -139,12 +139,19 @@ struct item {
 
 enum item_res { ITEM_DONE, ITEM_GOOD, ITEM_SKIP, ITEM_BAD };
 
-/* buf holds ITEM_MAX bytes; returns the bytes used. */
-size_t record_encode(uint8_t *buf, enum item_kind, const struct ct_rec *);
+/*
+ * buf holds ITEM_MAX bytes; returns the bytes used. before: the record before
+ * it in the datagram; NULL or of op 0: none.
+ */
+size_t record_encode(uint8_t *buf, enum item_kind, const struct ct_rec *,
+    const struct ct_rec *before);
 size_t begin_encode(uint8_t *buf, uint32_t generation, uint8_t flags);
 size_t end_encode(uint8_t *buf, uint32_t generation, uint32_t count);
-/* SKIP: an item of a kind this version does not know. */
-enum item_res item_decode(struct rd *, struct item *);
+/*
+ * SKIP: an item of a kind this version does not know. before: kept for the
+ * next item; zeroes (op 0) before the first of a datagram.
+ */
+enum item_res item_decode(struct rd *, struct ct_rec *before, struct item *);
 /* What the reply tuple is without translation. */
 void record_mirror(const struct ct_rec *, struct ct_tuple *);
 
@@ -216,7 +223,7 @@ uint64_t crypt_random(void); /* never 0 */
 #define HB_ASK_US    50000 /* while something waits for an answer */
 #define ACK_WAIT_US  8000 /* an ACK may wait that long for the kernel */
 #define ACK_PAUSE_US 5000 /* between two of applied ones, if they are few */
-#define ACK_EVERY    8 /* datagrams applied: then at once */
+#define ACK_EVERY    4 /* datagrams applied: then at once */
 #define HANDOVER_US  1000000 /* how long a request is repeated */
 
 struct tx_slot {
@@ -245,6 +252,7 @@ struct tx {
 	uint64_t news_us; /* last acknowledgement that moved something */
 	uint64_t loss_us;
 	uint64_t unconfirmed; /* records */
+	struct ct_rec last; /* the last record in the open slot; op 0: none */
 };
 
 struct rx_slot {
@@ -310,6 +318,7 @@ struct peer {
 	uint64_t refused_us; /* its last refused datagram; 0: none */
 	enum crypt_res refused; /* why */
 	bool up;
+	bool late; /* what comes was not read at once */
 	struct wire_hb hb; /* the last one heard */
 	uint32_t ho_req;
 	bool ho_operator;
@@ -337,15 +346,16 @@ void peer_end(struct peer *, const struct wr *);
 
 void tx_start(struct peer *); /* a new, empty stream */
 void tx_stop(struct peer *); /* what is unconfirmed is given up */
-/* false: the ring is full, the stream was given up. */
+/* false: the ring is full, the stream was given up. nrec: records in it. */
 bool tx_append(struct peer *, uint64_t now, const uint8_t *item, size_t,
     unsigned int nrec);
+/* A record as an item of that kind, as short as the datagram allows. */
+bool tx_record(
+    struct peer *, uint64_t now, enum item_kind, const struct ct_rec *);
 void tx_pump(struct peer *, uint64_t now);
 void tx_ack(struct peer *, uint64_t now, const struct wire_ack *);
 void tx_timer(struct peer *, uint64_t now);
 uint64_t tx_deadline(const struct peer *);
-/* Datagrams not yet applied, the open one too. */
-uint64_t tx_waiting(const struct tx *);
 /* After a pump: not all of it could be sent, the window is full. */
 bool tx_held(const struct tx *);
 uint64_t tx_lag_us(const struct tx *, uint64_t now);
@@ -492,7 +502,7 @@ void apply_done(struct sync *, uint64_t now, uint32_t id,
 void apply_sanitise(struct ct_rec *, uint32_t generation);
 
 /* sync_bulk.c, sync_settle.c: dumps of this node's kernel */
-#define BULK_WINDOW     16 /* datagrams of a bulk not yet applied */
+#define BULK_AHEAD      768 /* records not yet applied, live ones too */
 #define BULK_PAUSE_US   1000000 /* between two bulks to the same peer */
 #define BULK_AGAIN_US   86400000000ULL /* a refresh each day */
 #define BULK_RETRIES    3 /* for conflicts with what is swept after */
@@ -659,6 +669,8 @@ void sync_input(
     struct sync *, uint32_t node, const uint8_t *, size_t, uint64_t now);
 /* What is wrong with such a datagram and what to do; NULL: nothing is. */
 const char *sync_refusal(enum crypt_res);
+/* Datagrams were left unread for a while: no round trip is measured. */
+void sync_late(struct sync *, bool);
 /* After a flush: something here waits for a peer's word. */
 bool sync_listens(const struct sync *);
 /* Microseconds on the clock at which sync_timer wants to be called. */
@@ -707,7 +719,7 @@ void io_init(
 void io_set(uint32_t node, int fd);
 void io_close(uint32_t node);
 void io_send(uint32_t node, const uint8_t *, size_t);
-/* Whether the loop calls for what comes; if not, io_take reads it. */
+/* false: what comes is left in the sockets, until io_take reads it. */
 void io_watch(bool);
 void io_take(void);
 

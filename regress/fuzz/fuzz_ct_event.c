@@ -29,12 +29,13 @@ static void
 check_wire(const struct ct_rec *rec)
 {
 	uint8_t buf[ITEM_MAX];
-	size_t n = record_encode(buf, ITEM_LIVE, rec);
+	size_t n = record_encode(buf, ITEM_LIVE, rec, NULL);
 	struct rd r = {buf, buf + n, false};
+	struct ct_rec before = {.op = 0};
 	struct item it;
 
 	CHECK(n <= ITEM_MAX);
-	CHECK(item_decode(&r, &it) == ITEM_GOOD && r.p == r.end);
+	CHECK(item_decode(&r, &before, &it) == ITEM_GOOD && r.p == r.end);
 	CHECK(it.rec.op == rec->op && it.rec.family == rec->family &&
 	    it.rec.proto == rec->proto && it.rec.zone == rec->zone);
 	CHECK(tuples_same(&it.rec, rec));

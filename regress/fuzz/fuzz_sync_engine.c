@@ -26,6 +26,7 @@ static struct authz_view view;
 static struct crypt senders[NODES];
 static uint64_t now;
 static bool dump_asked;
+static struct ct_rec last; /* made, maybe in another datagram */
 static struct {
 	uint32_t id;
 	uint32_t n;
@@ -195,6 +196,7 @@ setup(void)
 	fuzz_random_reset();
 	in_head = in_tail = 0;
 	dump_asked = false;
+	last.op = 0;
 	node = fresh.node;
 	for (int i = 1; i < NODES; i++) {
 		*node.peers[i] = fresh.peers[i];
@@ -304,7 +306,9 @@ put_items(struct in *in, struct wr *w, uint8_t how)
 		r.fields = in_u16(in) & 0x1f;
 		r.tcp_state = in_u8(in);
 		record_mirror(&r, &r.reply);
-		n = record_encode(buf, how & 0x10 ? ITEM_DUMP : ITEM_LIVE, &r);
+		n = record_encode(buf, how & 0x10 ? ITEM_DUMP : ITEM_LIVE, &r,
+		    how & 0x20 ? &last : NULL);
+		last = r;
 		break;
 	default:
 		p = in_bytes(in, in_u8(in), &n);

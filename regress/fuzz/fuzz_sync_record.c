@@ -52,12 +52,12 @@ check_parent(const struct ct_rec *rec)
 }
 
 static size_t
-encode(uint8_t *buf, const struct item *it)
+encode(uint8_t *buf, const struct item *it, const struct ct_rec *before)
 {
 	switch (it->kind) {
 	case ITEM_LIVE:
 	case ITEM_DUMP:
-		return record_encode(buf, it->kind, &it->rec);
+		return record_encode(buf, it->kind, &it->rec, before);
 	case ITEM_BEGIN:
 		return begin_encode(buf, it->generation, it->flags);
 	case ITEM_END:
@@ -67,22 +67,23 @@ encode(uint8_t *buf, const struct item *it)
 }
 
 static void
-check_item(const struct item *it)
+check_item(const struct item *it, const struct ct_rec *before)
 {
 	uint8_t buf[ITEM_MAX], second[ITEM_MAX];
-	size_t n = encode(buf, it);
+	size_t n = encode(buf, it, before);
 	struct rd r = {buf, buf + n, false};
+	struct ct_rec last = *before;
 	struct item again;
 
 	CHECK(n <= ITEM_MAX && n == buf[0] + 1u);
 	memset(&again, 0, sizeof(again));
-	CHECK(item_decode(&r, &again) == ITEM_GOOD);
+	CHECK(item_decode(&r, &last, &again) == ITEM_GOOD);
 	CHECK(again.kind == it->kind &&
 	    memcmp(&again.rec, &it->rec, sizeof(again.rec)) == 0 &&
 	    again.generation == it->generation && again.count == it->count &&
 	    again.flags == it->flags);
-	CHECK(item_decode(&r, &again) == ITEM_DONE);
-	CHECK(encode(second, it) == n && memcmp(buf, second, n) == 0);
+	CHECK(item_decode(&r, &last, &again) == ITEM_DONE);
+	CHECK(encode(second, it, before) == n && memcmp(buf, second, n) == 0);
 	if (it->kind == ITEM_LIVE || it->kind == ITEM_DUMP)
 		check_parent(&it->rec);
 }
@@ -92,21 +93,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	uint8_t *buf = fenced(data, len);
 	struct rd r = {buf, buf + len, false};
+	struct ct_rec last = {.op = 0}, before;
 	struct item it;
 
 	setup();
 	for (;;) {
-		const uint8_t *before = r.p;
+		const uint8_t *from = r.p;
 		enum item_res res;
 
 		memset(&it, 0, sizeof(it));
-		res = item_decode(&r, &it);
+		before = last;
+		res = item_decode(&r, &last, &it);
 		CHECK(r.p <= r.end);
 		if (res == ITEM_DONE || res == ITEM_BAD)
 			break;
-		CHECK(r.p > before);
+		CHECK(r.p > from);
 		if (res == ITEM_GOOD)
-			check_item(&it);
+			check_item(&it, &before);
 	}
 	free(buf);
 	return 0;

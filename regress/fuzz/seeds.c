@@ -256,13 +256,15 @@ record_seeds(void)
 	size_t n, all = 0;
 
 	for (size_t i = 0; i < nitems(recs); i++) {
-		n = record_encode(buf + all, ITEM_LIVE, &recs[i]);
+		n = record_encode(buf + all, ITEM_LIVE, &recs[i], NULL);
 		snprintf(name, sizeof(name), "record-%zu", i);
 		put("sync_record", name, NULL, 0, buf + all, n);
-		all += n;
+		all += record_encode(buf + all, ITEM_LIVE, &recs[i],
+		    i > 0 ? &recs[i - 1] : NULL);
 	}
+	put("sync_record", "records", NULL, 0, buf, all);
 	n = begin_encode(buf, 7, BEGIN_GAP);
-	n += record_encode(buf + n, ITEM_DUMP, &recs[0]);
+	n += record_encode(buf + n, ITEM_DUMP, &recs[0], NULL);
 	n += end_encode(buf + n, 7, 1);
 	put("sync_record", "bulk", NULL, 0, buf, n);
 }
@@ -287,7 +289,7 @@ dgram_seeds(void)
 	uint8_t out[2048], body[512], item[ITEM_MAX];
 	struct wr w = {out, out + sizeof(out), false};
 	struct wr b = {body, body + sizeof(body), false};
-	size_t n = record_encode(item, ITEM_LIVE, &rec);
+	size_t n = record_encode(item, ITEM_LIVE, &rec, NULL);
 
 	wire_put_hb(&b, &hb);
 	wire_put_ack(&b, &ack);

@@ -650,16 +650,23 @@ test_slow_peer(void **state)
 {
 	struct sim *m = sim_new(7);
 	const struct peer *p = m->h[0].s.peers[1];
-	unsigned int n = 0;
+	unsigned int n = 0, held = 0;
 
 	(void)state;
 	sim_role(m, 0, ROLE_MASTER);
 	assert_true(sim_settle(m, 0, 3000000));
 	m->h[1].stuck_until = UINT64_MAX;
-	while (p->stats.behind == 0 && n++ < 600)
+	while (p->stats.behind == 0 && n++ < 600) {
 		sim_run(m, 100000, 30);
+		/* the window is full: only the peer's word opens it */
+		held += !m->h[0].s.barrier.on &&
+		    m->h[0].s.dump.kind != DUMP_BULK &&
+		    sync_listens(&m->h[0].s);
+	}
 	assert_int_equal(p->stats.behind, 1);
 	assert_true(p->stats.lost > 100000);
+	assert_true(held > 0);
+	assert_int_equal(m->h[1].s.stats.bad[CRYPT_BAD_FORMAT], 0);
 	sim_run(m, 1000000, 1);
 	assert_false(sync_ready(&m->h[1].s));
 	m->h[1].stuck_until = 0;

@@ -5,7 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "syncd/syncd.h"
 
@@ -106,6 +108,53 @@ test_held(void **state)
 	peer_free(p);
 }
 
+/* Each datagram can be read by itself, wherever it was cut or sent. */
+static void
+test_records(void **state)
+{
+	struct peer *p = peer_new(&ops, NULL, 1, "b", TX_MIN, 1000);
+	struct ct_rec r = {.op = CT_OP_NEW,
+	    .family = AF_INET,
+	    .proto = IPPROTO_UDP,
+	    .fields = CTF_STATUS,
+	    .status = 0x1ab};
+	uint8_t item[ITEM_MAX];
+	uint16_t want = 0;
+	size_t n;
+
+	(void)state;
+	assert_non_null(p);
+	tx_start(p);
+	for (uint16_t i = 0; i < 1000; i++) {
+		r.orig.sport = i;
+		record_mirror(&r, &r.reply);
+		assert_true(tx_record(p, 1000, ITEM_LIVE, &r));
+		if (i % 300 == 299)
+			tx_pump(p, 1000);
+	}
+	assert_in_range(p->tx.head, 5, 12);
+	for (uint64_t seq = 0; seq <= p->tx.head; seq++) {
+		const struct tx_slot *s = &p->tx.ring[seq];
+		struct rd rd = {s->body, s->body + s->len, false};
+		struct ct_rec before = {.op = 0};
+		struct item it;
+
+		while (item_decode(&rd, &before, &it) == ITEM_GOOD)
+			assert_int_equal(it.rec.orig.sport, want++);
+		assert_ptr_equal(rd.p, rd.end);
+	}
+	assert_int_equal(want, 1000);
+	/* nor does another stream know of what was before */
+	assert_int_not_equal(p->tx.last.op, 0);
+	tx_stop(p);
+	tx_start(p);
+	assert_true(tx_record(p, 1000, ITEM_LIVE, &r));
+	n = record_encode(item, ITEM_LIVE, &r, NULL);
+	assert_int_equal(p->tx.ring[0].len, n);
+	assert_memory_equal(p->tx.ring[0].body, item, n);
+	peer_free(p);
+}
+
 int
 main(void)
 {
@@ -113,6 +162,7 @@ main(void)
 	    cmocka_unit_test(test_overtaken_ack),
 	    cmocka_unit_test(test_future_ack),
 	    cmocka_unit_test(test_held),
+	    cmocka_unit_test(test_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
