@@ -15,7 +15,7 @@
 
 #define EVENT_TURN  4096 /* events per loop turn */
 #define EVENT_DRAIN 1000000 /* events before a barrier, at most */
-#define HEAR_US     5000 /* until a peer is heard, at most */
+#define DEAF_US     5000 /* until the peers are heard again, at most */
 #define DUMP_TURN   16 /* reads of a dump per loop turn, 1-2 ms in all */
 
 static const struct sandbox_call syncd_calls[] = {
@@ -46,7 +46,7 @@ static struct event *events_ev;
 static struct event *events_pause;
 static uint64_t drained_us;
 static struct pace pace;
-static uint64_t hear_at; /* until then peers are not listened to */
+static uint64_t deaf_until; /* nobody listens to the peers; 0: we do */
 static int dump_fd = -1;
 static struct event *dump_ev;
 static bool dump_waits; /* dump_ev is added */
@@ -193,26 +193,22 @@ nap(uint64_t us)
 		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 }
 
-/* 0: listen to the peers again. */
-static void
-hear_until(uint64_t us)
-{
-	hear_at = us;
-	io_watch(us == 0);
-}
-
+/* What the loop does not call for while nobody listens. */
 static void
 take_datagrams(void)
 {
-	if (hear_at == 0 || conf == NULL)
+	if (deaf_until == 0 || conf == NULL)
 		return;
+	sync_late(&node, true);
 	io_take();
+	sync_late(&node, false);
 	sync_deliver(&node, clock_us());
 }
 
 /*
  * An ACK would wake us up for itself: while many events come, what a peer
- * says waits for the turn that the next of them cause.
+ * says waits for the turn that the next of them cause, DEAF_US at most, if
+ * nothing here waits for it.
  */
 static void
 on_events(evutil_socket_t fd, short what, void *arg)
@@ -226,7 +222,7 @@ on_events(evutil_socket_t fd, short what, void *arg)
 		nap(pace_gather(&pace, clock_us()));
 	n = drain_events(EVENT_TURN);
 	take_datagrams();
-	hear_until(pace_dense(&pace, drained_us) ? drained_us + HEAR_US : 0);
+	deaf_until = pace_dense(&pace, drained_us) ? drained_us + DEAF_US : 0;
 	turn();
 	pause = pace_pause(&pace, clock_us(), n, node.pending.merged);
 	if (pause > 0)
@@ -304,11 +300,12 @@ turn(void)
 		return;
 	sync_flush(&node, now);
 	pace_dump(now);
-	at = sync_deadline(&node, now);
 	if (sync_listens(&node))
-		hear_until(0);
-	if (hear_at != 0 && hear_at < at)
-		at = hear_at > now ? hear_at : now;
+		deaf_until = 0;
+	io_watch(deaf_until == 0);
+	at = sync_deadline(&node, now);
+	if (deaf_until != 0 && deaf_until < at)
+		at = deaf_until > now ? deaf_until : now;
 	tv = clock_tv(at - now);
 	proc_watch(timer, &tv);
 }
@@ -320,8 +317,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	take_datagrams();
-	if (clock_us() >= hear_at)
-		hear_until(0);
+	if (clock_us() >= deaf_until)
+		deaf_until = 0;
 	if (conf != NULL)
 		sync_timer(&node, clock_us());
 	turn();
@@ -506,6 +503,7 @@ on_show(const struct imsg *im)
 		proc_ctl_end(im->hdr.id, 2, "syncd does not know that");
 		return;
 	}
+	take_datagrams();
 	turn(); /* the figures are of now */
 	show_sync(&node, im->hdr.id, !path_down);
 }
