@@ -477,8 +477,8 @@ def latency(system, count, rate, first=0):
     """(p50, p99, greatest) in ms from made to there, and how many were not
     there 10 s later; None: none was."""
     made, there = system.lab.dir / "made", system.lab.dir / "there"
-    watch = system.standby.tool("ctwatch", "-d", "20.0.0.0", "-n",
-                                str(first + count))
+    watch = system.standby.tool("ctwatch", "-d", "20.0.0.0", "-f",
+                                str(first), "-n", str(first + count))
     watch.read()
     system.load(count, rate=rate, first=first, times=made,
                 batch=max(rate // 1000, 1))

@@ -2,10 +2,11 @@
  * Listen to a host's conntrack events: when was which of ctload's flows
  * there, and what does one event cost the one who reads it?
  *
- *	ctwatch [-d destination net] [-n count] [-p pause_us] [-w wait_us]
- *	    [-s address] [-b bytes]
+ *	ctwatch [-d destination net] [-f first] [-n count] [-p pause_us]
+ *	    [-w wait_us] [-s address] [-b bytes]
  *
- * Flow i of ctload is told by its destination (base of -d) and source port.
+ * Flow i of ctload (from first on, below count) is told by its destination
+ * (base of -d) and source port.
  * With a pause events are left in the socket that long between two reads,
  * and only counted; with a wait, that long after the first of them came. With
  * an address each read is followed by datagrams to it (port 9), so many bytes
@@ -34,7 +35,7 @@
 #define DGRAM      1400
 
 static uint64_t *seen;
-static uint64_t count, nseen, events, overruns, pause_us, wait_us, bytes;
+static uint64_t first, count, nseen, events, overruns, pause_us, wait_us, bytes;
 static const char *sink; /* NULL: nothing is sent */
 static int sink_fd;
 static uint32_t base;
@@ -91,7 +92,7 @@ take(const struct nlmsghdr *nlh, uint64_t now)
 	if (f.dst < base || f.sport < PORT_FIRST)
 		return;
 	i = (uint64_t)(f.dst - base) * PORTS + f.sport - PORT_FIRST;
-	if (i >= count || seen[i] != 0)
+	if (i < first || i >= count || seen[i] != 0)
 		return;
 	seen[i] = now;
 	nseen++;
@@ -208,7 +209,7 @@ options(int argc, char **argv)
 	struct in_addr a = {0};
 	int c;
 
-	while ((c = getopt(argc, argv, "b:d:n:p:s:w:")) != -1)
+	while ((c = getopt(argc, argv, "b:d:f:n:p:s:w:")) != -1)
 		switch (c) {
 		case 'b':
 			bytes = tool_number("-b", optarg, 1, 1000);
@@ -217,6 +218,9 @@ options(int argc, char **argv)
 			if (inet_pton(AF_INET, optarg, &a) != 1)
 				errx(2, "%s: not an IPv4 address", optarg);
 			base = ntohl(a.s_addr);
+			break;
+		case 'f':
+			first = tool_number("-f", optarg, 0, 10000000);
 			break;
 		case 'n':
 			count = tool_number("-n", optarg, 0, 10000000);
