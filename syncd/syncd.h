@@ -502,7 +502,7 @@ void apply_done(struct sync *, uint64_t now, uint32_t id,
 void apply_sanitise(struct ct_rec *, uint32_t generation);
 
 /* sync_bulk.c, sync_settle.c: dumps of this node's kernel */
-#define BULK_AHEAD      768 /* records not yet applied, live ones too */
+#define BULK_AHEAD      448 /* records not yet applied, live ones too */
 #define BULK_PAUSE_US   1000000 /* between two bulks to the same peer */
 #define BULK_AGAIN_US   86400000000ULL /* a refresh each day */
 #define BULK_RETRIES    3 /* for conflicts with what is swept after */
