@@ -20,7 +20,7 @@ static struct {
 	int fd; /* -1: none */
 	struct event *ev;
 } socks[CONF_NODES_MAX];
-static bool watched = true;
+static bool watched = true; /* by the loop */
 
 static void (*input_cb)(uint32_t, const uint8_t *, size_t);
 static void (*turn_cb)(void);

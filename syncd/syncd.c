@@ -46,7 +46,7 @@ static struct event *events_ev;
 static struct event *events_pause;
 static uint64_t drained_us;
 static struct pace pace;
-static uint64_t deaf_until; /* nobody listens to the peers; 0: we do */
+static uint64_t deaf_until; /* no peer is listened to; 0: all are */
 static int dump_fd = -1;
 static struct event *dump_ev;
 static bool dump_waits; /* dump_ev is added */

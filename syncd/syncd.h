@@ -318,7 +318,7 @@ struct peer {
 	uint64_t refused_us; /* its last refused datagram; 0: none */
 	enum crypt_res refused; /* why */
 	bool up;
-	bool late; /* what comes was not read at once */
+	bool late; /* what is read now waited: see sync_late */
 	struct wire_hb hb; /* the last one heard */
 	uint32_t ho_req;
 	bool ho_operator;

@@ -234,7 +234,7 @@ class SenderFloor:
 
     def __init__(self, system, size, wait_us):
         peer = f"172.25.0.{1 + system.pair.gateways.index(system.standby)}"
-        self.size = int(size) - 1  # and headers
+        self.size = int(size) - 1  # less the headers' share
         self.sink = system.standby.tool("sink", peer)
         self.sink.read()
         self.watch = system.active.tool("ctwatch", "-w", str(wait_us), "-s",

@@ -85,6 +85,30 @@ test_future_ack(void **state)
 	peer_free(p);
 }
 
+/* What waited to be read tells nothing of the round trip. */
+static void
+test_late_ack(void **state)
+{
+	struct peer *p = peer_new(&ops, NULL, 1, "b", TX_MIN, 1000);
+	struct wire_ack a = {.stream = 1, .ts_echo = 1000};
+
+	(void)state;
+	assert_non_null(p);
+	tx_start(p);
+	fill(p, 3);
+	tx_pump(p, 1000);
+	p->late = true;
+	a.cum = a.applied = 1;
+	tx_ack(p, 6000, &a);
+	assert_int_equal(p->tx.cum, 1);
+	assert_int_equal(p->tx.srtt_us, 0);
+	p->late = false;
+	a.cum = a.applied = 2;
+	tx_ack(p, 1300, &a);
+	assert_in_range(p->tx.srtt_us, 300, 301);
+	peer_free(p);
+}
+
 /* A window that is full opens by what the peer says. */
 static void
 test_held(void **state)
@@ -161,6 +185,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_overtaken_ack),
 	    cmocka_unit_test(test_future_ack),
+	    cmocka_unit_test(test_late_ack),
 	    cmocka_unit_test(test_held),
 	    cmocka_unit_test(test_records),
 	};
