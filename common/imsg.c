@@ -259,8 +259,10 @@ imsg_flush(struct imsgbuf *ib)
 int
 imsg_get(const struct imsg *im, void *dst, size_t len)
 {
-	if (im->hdr.len != len)
+	if (im->hdr.len != len) {
+		memset(dst, 0, len);
 		return -1;
+	}
 	memcpy(dst, im->data, len);
 	return 0;
 }

@@ -63,7 +63,7 @@ int imsg_sendv(struct imsgbuf *, uint32_t type, uint32_t id, int fd,
 /* Write what is queued: 0 all gone, 1 some left, -1 error. */
 int imsg_flush(struct imsgbuf *);
 
-/* Copy a payload of exactly len bytes: 0, or -1. */
+/* Copy a payload of exactly len bytes: 0, or -1 and dst is zeroed. */
 int imsg_get(const struct imsg *, void *dst, size_t len);
 
 #endif

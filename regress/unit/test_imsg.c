@@ -47,6 +47,7 @@ open_fds(void)
 static void
 test_round_trip(void **state)
 {
+	uint8_t three[3] = {1, 2, 3};
 	uint32_t v = 0x12345678, got;
 	struct pair p;
 	struct imsg im;
@@ -62,7 +63,8 @@ test_round_trip(void **state)
 	assert_int_equal(im.fd, -1);
 	assert_int_equal(imsg_get(&im, &got, sizeof(got)), 0);
 	assert_int_equal(got, v);
-	assert_int_equal(imsg_get(&im, &got, 3), -1);
+	assert_int_equal(imsg_get(&im, three, sizeof(three)), -1);
+	assert_memory_equal(three, "\0\0\0", sizeof(three));
 	assert_int_equal(imsg_read(&p.b, &im), IMSG_OK);
 	assert_int_equal(im.hdr.len, 0);
 	imsgbuf_clear(&p.a);
