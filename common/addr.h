@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define ADDR_STRLEN INET6_ADDRSTRLEN
 
@@ -15,6 +16,13 @@ union addr {
 	uint32_t w[4];
 	uint8_t b[16];
 };
+
+/* Both of one family: the unused bytes are zero, so all are compared. */
+static inline bool
+addr_same(const union addr *a, const union addr *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
 
 /* Returns buf (ADDR_STRLEN bytes). */
 const char *addr_str(char *buf, int family, const union addr *);

@@ -41,8 +41,8 @@ tuple_same(const struct ct_rec *a, const struct ct_rec *b)
 	return a->proto == b->proto && a->family == b->family &&
 	    a->zone == b->zone && a->orig.sport == b->orig.sport &&
 	    a->orig.dport == b->orig.dport &&
-	    memcmp(&a->orig.src, &b->orig.src, sizeof(a->orig.src)) == 0 &&
-	    memcmp(&a->orig.dst, &b->orig.dst, sizeof(a->orig.dst)) == 0;
+	    addr_same(&a->orig.src, &b->orig.src) &&
+	    addr_same(&a->orig.dst, &b->orig.dst);
 }
 
 void

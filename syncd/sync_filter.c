@@ -121,8 +121,8 @@ local4(const struct filter *f, const struct ct_rec *r)
 static bool
 foreign(const struct filter *f, const struct ct_rec *r)
 {
-	bool snat = memcmp(&r->reply.dst, &r->orig.src, sizeof(r->orig.src));
-	bool dnat = memcmp(&r->reply.src, &r->orig.dst, sizeof(r->orig.dst));
+	bool snat = !addr_same(&r->reply.dst, &r->orig.src);
+	bool dnat = !addr_same(&r->reply.src, &r->orig.dst);
 
 	if (r->family != AF_INET)
 		return snat || dnat;

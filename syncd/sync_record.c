@@ -98,12 +98,11 @@ addr_len(uint8_t family)
 static uint16_t
 bitmap_of(const struct ct_rec *r, const struct ct_tuple *m)
 {
-	size_t alen = addr_len(r->family);
 	uint16_t bits = 0;
 
-	if (memcmp(&r->reply.src, &m->src, alen) != 0)
+	if (!addr_same(&r->reply.src, &m->src))
 		bits |= F_REPLY_SRC;
-	if (memcmp(&r->reply.dst, &m->dst, alen) != 0)
+	if (!addr_same(&r->reply.dst, &m->dst))
 		bits |= F_REPLY_DST;
 	if (r->reply.sport != m->sport)
 		bits |= F_REPLY_SPORT;
@@ -145,18 +144,16 @@ same_facts(const struct ct_rec *a, const struct ct_rec *b)
 static uint16_t
 shorten(uint16_t bits, const struct ct_rec *r, const struct ct_rec *b)
 {
-	size_t alen = addr_len(r->family);
 	unsigned int v = bits;
 
 	if (b == NULL || b->op == 0 || b->family != r->family)
 		return bits;
-	if (memcmp(&r->orig.src, &b->orig.src, alen) == 0)
+	if (addr_same(&r->orig.src, &b->orig.src))
 		v |= F_SAME_SRC;
 	if (r->orig.dport == b->orig.dport &&
-	    memcmp(&r->orig.dst, &b->orig.dst, alen) == 0)
+	    addr_same(&r->orig.dst, &b->orig.dst))
 		v |= F_SAME_DST;
-	if ((v & F_REPLY_DST) &&
-	    memcmp(&r->reply.dst, &b->reply.dst, alen) == 0)
+	if ((v & F_REPLY_DST) && addr_same(&r->reply.dst, &b->reply.dst))
 		v = (v & ~(unsigned int)F_REPLY_DST) | F_SAME_REPLY;
 	if (same_facts(r, b))
 		v = (v & ~(unsigned int)F_FACTS) | F_SAME_FACTS;

@@ -156,6 +156,43 @@ test_tcp(void **state)
 	assert_false(filter_mature(&r));
 }
 
+#define PORTS_AT 56 /* in tcp_new: the attribute with the source port */
+
+/* In whatever order the attributes of a tuple come. */
+static void
+test_tuple_in_another_order(void **state)
+{
+	uint8_t msg[sizeof(tcp_new)];
+	struct ct_rec want, got;
+
+	(void)state;
+	parse(tcp_new, sizeof(tcp_new), &want);
+	memcpy(msg, tcp_new, sizeof(msg));
+	memcpy(msg + PORTS_AT, tcp_new + PORTS_AT + 8, 8);
+	memcpy(msg + PORTS_AT + 8, tcp_new + PORTS_AT, 8);
+	assert_int_equal(parse(msg, sizeof(msg), &got), EVENT_RECORD);
+	assert_memory_equal(&got, &want, sizeof(got));
+}
+
+/* An attribute unknown here is not taken for the one usual at its place. */
+static void
+test_tuple_with_unknown(void **state)
+{
+	static const size_t at[] = {24, 28, 36, 44, 48, PORTS_AT, PORTS_AT + 8};
+	struct ct_rec want, got;
+
+	(void)state;
+	parse(tcp_new, sizeof(tcp_new), &want);
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		uint8_t msg[sizeof(tcp_new)];
+
+		memcpy(msg, tcp_new, sizeof(msg));
+		msg[at[i] + 2] = 0x7f;
+		if (parse(msg, sizeof(msg), &got) == EVENT_RECORD)
+			assert_memory_not_equal(&got, &want, sizeof(got));
+	}
+}
+
 /* With "ct event set assured,destroy" this is the first one of a flow. */
 static void
 test_assured_has_state(void **state)
@@ -428,6 +465,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_tcp),
+	    cmocka_unit_test(test_tuple_in_another_order),
+	    cmocka_unit_test(test_tuple_with_unknown),
 	    cmocka_unit_test(test_assured_has_state),
 	    cmocka_unit_test(test_others),
 	    cmocka_unit_test(test_not_flows),
