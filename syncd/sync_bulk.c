@@ -3,35 +3,9 @@
  * happens meanwhile. Live records go out as they come; the overlay corrects
  * what the dump saw too early.
  */
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <string.h>
-
 #include "clock.h"
 #include "proc.h"
 #include "syncd.h"
-
-void
-dump_start(struct sync *s, enum dump_kind kind, int peer, uint64_t now)
-{
-	uint32_t id = s->dump.id + 1;
-
-	s->dump = (struct dump){
-	    .kind = kind, .id = id, .peer = peer, .started_us = now};
-	overlay_clear(&s->overlay);
-	/* what is on its way to the kernel is in before the dump begins */
-	apply_flush(s);
-	s->ops->dump(s->arg, id);
-}
-
-void
-dump_abort(struct sync *s)
-{
-	if (s->dump.kind == DUMP_NONE)
-		return;
-	s->dump.kind = DUMP_NONE;
-	s->dump.open = false;
-	s->ops->dump_close(s->arg);
-}
 
 void
 bulk_behind(struct sync *s, int peer)

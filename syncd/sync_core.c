@@ -2,17 +2,12 @@
  * One node: role, peers, what goes where. Pure but for the log: time, bytes,
  * events and answers in; calls of struct sync_ops out.
  */
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
-#include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "proc.h"
 #include "syncd.h"
 
-#define DUMP_WAIT_US 5000000 /* for the parent to open one */
-#define IDLE_US      1000000 /* without peers */
+#define IDLE_US 1000000 /* without peers */
 
 static void
 say_all(struct sync *s, uint64_t now)
@@ -379,7 +374,7 @@ to_peers(struct sync *s, struct ct_rec *rec)
 	}
 }
 
-static void
+void
 flush_pending(struct sync *s)
 {
 	for (uint32_t i = 0; i < s->pending.n; i++) {
@@ -573,104 +568,6 @@ sync_input(struct sync *s, uint32_t node, const uint8_t *dgram, size_t len,
 		bad_datagram(s, p, res);
 }
 
-/* dumps */
-
-bool
-sync_dump_wanted(const struct sync *s, uint64_t now)
-{
-	const struct dump *d = &s->dump;
-
-	if (!d->open || d->ended)
-		return false;
-	switch (d->kind) {
-	case DUMP_BULK:
-		return s->peers[d->peer]->tx.unconfirmed < BULK_AHEAD;
-	case DUMP_SETTLE:
-		return s->apply.n == 0 && now >= d->read_us + SETTLE_PACE_US;
-	case DUMP_SCAN:
-		return true;
-	case DUMP_RELEASE:
-	case DUMP_SWEEP:
-		return s->apply.n < APPLY_INFLIGHT / 2;
-	case DUMP_NONE:
-		break;
-	}
-	return false;
-}
-
-void
-sync_dump_opened(struct sync *s)
-{
-	s->dump.open = true;
-}
-
-/*
- * A sweep's notes are of records that hagwd may not have applied yet: until
- * it has, a dump cannot show them, however often it is read.
- */
-void
-sync_dump_read(struct sync *s, uint64_t now)
-{
-	struct dump *d = &s->dump;
-
-	d->read_us = now;
-	if (d->kind == DUMP_SWEEP) {
-		if (!apply_passed(s, d->turn_id))
-			return;
-		apply_flush(s);
-		d->turn_id = s->apply.last_id;
-	}
-	overlay_turn(&s->overlay);
-}
-
-/* Entries on their way in or out are told by their events. */
-void
-sync_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
-{
-	if ((rec->status & IPS_CONFIRMED) == 0 ||
-	    (rec->status & IPS_DYING) != 0)
-		return;
-	if (s->dump.kind == DUMP_BULK)
-		bulk_dump_record(s, rec, now);
-	else if (s->dump.kind != DUMP_NONE)
-		settle_record(s, rec);
-}
-
-static void
-dump_failed(struct sync *s)
-{
-	enum dump_kind kind = s->dump.kind;
-	int peer = s->dump.peer;
-
-	log_warnx("conntrack dump: cut short, to be repeated");
-	if (kind == DUMP_BULK)
-		bulk_behind(s, peer);
-	if (kind == DUMP_SWEEP)
-		s->brx[peer].synced = false;
-	dump_abort(s);
-	s->dump_at = s->now + DUMP_RETRY_US;
-}
-
-void
-sync_dump_done(struct sync *s, bool whole, uint64_t now)
-{
-	s->now = now;
-	s->dump.open = false;
-	if (!whole) {
-		dump_failed(s);
-		return;
-	}
-	if (s->dump.kind == DUMP_BULK) {
-		flush_pending(s);
-		if (s->dump.kind == DUMP_BULK)
-			bulk_dump_done(s, now);
-		return;
-	}
-	apply_flush(s);
-	s->dump.ended = true;
-	s->dump.last_id = s->apply.last_id;
-}
-
 void
 sync_applied(struct sync *s, uint32_t id, const struct imsg_ct_fail *fails,
     uint32_t nfail, uint64_t now)
@@ -681,80 +578,6 @@ sync_applied(struct sync *s, uint32_t id, const struct imsg_ct_fail *fails,
 }
 
 /* orders from the parent */
-
-void
-sync_barrier(struct sync *s, uint64_t now)
-{
-	struct barrier *b = &s->barrier;
-
-	s->ops->drain(s->arg);
-	s->now = now;
-	flush_pending(s);
-	b->on = true;
-	b->until_us = now + BARRIER_US;
-	for (int i = 0; i < CONF_NODES_MAX; i++) {
-		const struct peer *p = s->peers[i];
-
-		b->streams[i] = 0;
-		if (p == NULL || !p->up || !p->tx.active)
-			continue;
-		b->streams[i] = p->tx.stream;
-		b->marks[i] = tx_mark(&p->tx);
-	}
-}
-
-/* 1: confirmed, 0: not yet, -1: never. */
-static int
-barrier_peer(const struct sync *s, int i)
-{
-	const struct peer *p = s->peers[i];
-
-	if (p == NULL || !p->tx.active || s->btx[i].gap ||
-	    p->tx.stream != s->barrier.streams[i])
-		return -1;
-	return p->tx.base >= s->barrier.marks[i];
-}
-
-static void
-barrier_answer(struct sync *s, int node, bool ok, uint64_t unconfirmed)
-{
-	struct imsg_ct_barrier msg = {
-	    .ok = ok, .unconfirmed = unconfirmed, .node = (uint32_t)node};
-
-	if (s->peers[node] != NULL)
-		msg.flows = s->peers[node]->hb.flows;
-	s->barrier.on = false;
-	s->ops->barrier_done(s->arg, &msg);
-}
-
-static void
-barrier_turn(struct sync *s)
-{
-	uint64_t unconfirmed = 0;
-	int node = -1, worst = 1;
-
-	if (!s->barrier.on)
-		return;
-	for (int i = 0; i < CONF_NODES_MAX; i++) {
-		int r;
-
-		if (s->barrier.streams[i] == 0)
-			continue;
-		r = barrier_peer(s, i);
-		if (node == -1 || r < worst)
-			node = i;
-		if (r < worst)
-			worst = r;
-		if (s->peers[i] != NULL)
-			unconfirmed += s->peers[i]->tx.unconfirmed;
-	}
-	if (node == -1)
-		barrier_answer(s, s->conf->h.self, false, s->count.count);
-	else if (worst == 1)
-		barrier_answer(s, node, true, 0);
-	else if (worst == -1 || s->now >= s->barrier.until_us)
-		barrier_answer(s, node, false, unconfirmed);
-}
 
 void
 sync_handover(struct sync *s, bool by_operator, uint64_t now)
@@ -805,25 +628,6 @@ send_status(struct sync *s)
 	s->status_due = false;
 }
 
-static void
-dump_turn(struct sync *s)
-{
-	struct dump *d = &s->dump;
-
-	if (d->kind != DUMP_NONE && !d->open && !d->ended &&
-	    s->now - d->started_us > DUMP_WAIT_US)
-		dump_failed(s);
-	if (d->ended && apply_passed(s, d->last_id)) {
-		d->ended = false;
-		settle_done(s, s->now);
-	}
-	if (s->now >= s->dump_at) {
-		bulk_turn(s, s->now);
-		settle_turn(s, s->now);
-	}
-	s->sending = sync_sending(s);
-}
-
 void
 sync_flush(struct sync *s, uint64_t now)
 {
@@ -831,6 +635,7 @@ sync_flush(struct sync *s, uint64_t now)
 	flush_pending(s);
 	apply_flush(s);
 	dump_turn(s);
+	s->sending = sync_sending(s);
 	for (int i = 0; i < CONF_NODES_MAX; i++)
 		if (s->peers[i] != NULL)
 			peer_flush(s->peers[i], now);

@@ -576,8 +576,17 @@ void settle_turn(struct sync *, uint64_t now);
 void settle_record(struct sync *, const struct ct_rec *);
 void settle_done(struct sync *, uint64_t now);
 uint32_t settle_timeout(const struct imsg_ct_timeouts *, const struct ct_rec *);
+
+/* sync_dump.c: one at a time, read in turns */
 void dump_start(struct sync *, enum dump_kind, int peer, uint64_t now);
 void dump_abort(struct sync *);
+/* Give up one that does not come; end one whose changes are made; start. */
+void dump_turn(struct sync *);
+bool sync_dump_wanted(const struct sync *, uint64_t now);
+void sync_dump_opened(struct sync *);
+void sync_dump_read(struct sync *, uint64_t now); /* before its records */
+void sync_dump_record(struct sync *, struct ct_rec *, uint64_t now);
+void sync_dump_done(struct sync *, bool whole, uint64_t now);
 
 /* sync_core.c: one node */
 struct sync_stats {
@@ -663,6 +672,8 @@ void sync_role(struct sync *, enum role, uint64_t now);
 /* What one read brought, in its order; the records are changed. */
 void sync_events(struct sync *, struct ct_rec *, size_t n, uint64_t now);
 void sync_overrun(struct sync *);
+/* What happened here goes into the peers' datagrams, one record a flow. */
+void flush_pending(struct sync *);
 /* End of a loop turn: everything that waits leaves. */
 void sync_flush(struct sync *, uint64_t now);
 void sync_input(
@@ -676,15 +687,8 @@ bool sync_listens(const struct sync *);
 /* Microseconds on the clock at which sync_timer wants to be called. */
 uint64_t sync_deadline(const struct sync *, uint64_t now);
 void sync_timer(struct sync *, uint64_t now);
-/* A dump is read in turns: wanted, read, its records, maybe done. */
-bool sync_dump_wanted(const struct sync *, uint64_t now);
-void sync_dump_opened(struct sync *);
-void sync_dump_read(struct sync *, uint64_t now);
-void sync_dump_record(struct sync *, struct ct_rec *, uint64_t now);
-void sync_dump_done(struct sync *, bool whole, uint64_t now);
 void sync_applied(struct sync *, uint32_t id, const struct imsg_ct_fail *,
     uint32_t nfail, uint64_t now);
-void sync_barrier(struct sync *, uint64_t now);
 void sync_handover(struct sync *, bool by_operator, uint64_t now);
 /* hagwd's tick, and its count of flows: a status of each peer is due. */
 void sync_count(struct sync *, const struct imsg_ct_count *);
@@ -692,6 +696,10 @@ bool sync_ready(const struct sync *);
 /* Records go to at least one peer. */
 bool sync_sending(const struct sync *);
 void sync_deliver(struct sync *, uint64_t now);
+
+/* sync_barrier.c: answered when all that came before it is at the peers */
+void sync_barrier(struct sync *, uint64_t now);
+void barrier_turn(struct sync *);
 
 /* sync_event.c: ctnetlink */
 enum event_res { EVENT_RECORD, EVENT_END, EVENT_ERROR, EVENT_OTHER };
