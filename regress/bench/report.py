@@ -50,21 +50,28 @@ def goal_text(goal, metric):
     return f"{sign} {number(goal.limit)}{unit}"
 
 
+def ratio(result, key, of="inject"):
+    """To another system, or None. The median of the repetitions' own: the
+    two of one ran one after the other, the machine changes by the minute."""
+    pairs = zip(values(result, "hagw", key), values(result, of, key))
+    found = [own / other for own, other in pairs if other]
+    return statistics.median(found) if found else None
+
+
 def met(goal, result, key):
     """True, False, or None when there is nothing to compare."""
     own = values(result, "hagw", key)
     if not own:
         return None
-    value = statistics.median(own)
-    if goal.worst:
-        value = min(own) if goal.least else max(own)
-    limit = goal.limit
     if goal.of:
-        other = values(result, goal.of, key)
-        if not other:
-            return None
-        limit *= statistics.median(other)
-    return value >= limit if goal.least else value <= limit
+        value = ratio(result, key, goal.of)
+    elif goal.worst:
+        value = min(own) if goal.least else max(own)
+    else:
+        value = statistics.median(own)
+    if value is None:
+        return None
+    return value >= goal.limit if goal.least else value <= goal.limit
 
 
 def verdict(metric, result):
@@ -74,13 +81,6 @@ def verdict(metric, result):
         word = {True: "PASS", False: "**MISS**", None: "–"}[ok]
         parts.append(f"{goal_text(goal, metric)}: {word}")
     return "; ".join(parts)
-
-
-def ratio(result, key):
-    own, other = values(result, "hagw", key), values(result, "inject", key)
-    if not own or not other or statistics.median(other) == 0:
-        return ""
-    return f"{statistics.median(own) / statistics.median(other):.2f}"
 
 
 def tables(result):
@@ -123,13 +123,16 @@ def row_text(name, result):
         cells = [metric.title + unit]
         cells += [cell(values(result, s, metric.key)) for s in systems]
         if "inject" in systems:
-            cells.append(ratio(result, metric.key))
+            found = ratio(result, metric.key)
+            cells.append("" if found is None else f"{found:.2f}")
         cells.append(verdict(metric, result))
         lines.append("| " + " | ".join(cells) + " |")
     runs = ", ".join(
         f"{TITLES[s]} {sum('error' not in x for x in result['samples'][s])}"
         for s in systems)
-    lines += ["", " ".join(spec.note.split()) +
+    paired = " Ratios: medians of the repetitions' own." \
+        if "inject" in systems else ""
+    lines += ["", " ".join(spec.note.split()) + paired +
               f" Repetitions: {runs}; {result['when']}, load before "
               f"{result['load']}, scale {result['scale']:g}, "
               f"build {result['build']}."]

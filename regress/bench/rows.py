@@ -270,7 +270,7 @@ def sender_floor(system, count, rate, wire):
     return cost
 
 
-@row("cpu", "replicated flows at 20,000/s, 200,000 of them",
+@row("cpu", "replicated flows at 20,000/s, 100,000 of them",
      [Metric("new_tx", "CPU per new flow, sender", "µs",
              [Goal(0.5, "inject")]),
       Metric("new_tx_floor", "floor: one program reads the events and sends "
@@ -297,7 +297,7 @@ def sender_floor(system, count, rate, wire):
       Metric("back", "bytes back per new flow", "B"),
       Metric("maker", "CPU per new flow of the program that makes them "
              "(kernel's event delivery in it)", "µs")],
-     [Hagw, Inject, Cache])
+     [Hagw, Inject, Cache], repeat=8)
 def cpu_row(system_class, ctx):
     """ctload makes flows in the active's kernel; CPU is that of all of
     hagw's processes on a node, or of conntrackd alone. conntrackd's cache
@@ -306,7 +306,7 @@ def cpu_row(system_class, ctx):
     the standby's kernel, 16 at a time; of the sender, with hagw stopped,
     that of a program that reads a burst of events 750 us after its first
     and sends as many bytes to a program there."""
-    count = ctx.n(200000, 2000)
+    count = ctx.n(100000, 2000)
     with system_class() as system:
         system.quiet()
         sample, differences, wire = {}, [], {}
@@ -375,19 +375,19 @@ def connect(system, count):
              "µs"),
       Metric("wire", "wire bytes per connection", "B"),
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
-      Metric("seconds", "time the 10 s of connections took", "s"),
+      Metric("seconds", "time the 5 s of connections took", "s"),
       Metric("busy", "both cores busy", "%")],
-     [Hagw, Inject, Cache])
+     [Hagw, Inject, Cache], repeat=8)
 def short(system_class, ctx):
-    """Connect, 64 bytes, 512 bytes back, close; 40,000 of them. The time
+    """Connect, 64 bytes, 512 bytes back, close; 20,000 of them. The time
     a closed connection is kept (tcp_timeout_time_wait) is 2 s on every
     gateway so that its end counts too; a dump twice a second has the
     kernel collect what expired. The receiver's floor is ctload's CPU when
     it makes and deletes flows in the standby's kernel at that rate, 8 at a
     time, right after; the sender's that of a program that reads events 3 ms
-    after the first and sends as many bytes to a program there, of 20,000
+    after the first and sends as many bytes to a program there, of 10,000
     such connections more (beside hagw, which has the addresses)."""
-    count = ctx.n(40000, 2000)
+    count = ctx.n(20000, 2000)
     with system_class() as system:
         system.quiet()
         pair = system.pair
@@ -506,7 +506,7 @@ def latency(system, count, rate, first=0):
              [Goal(10), Goal(1, "inject")]),
       Metric("max_20k", "longest at 20,000/s", "ms"),
       Metric("missed", "never seen", "", [Goal(0, worst=True)])],
-     [Hagw, Inject])
+     [Hagw, Inject], repeat=8)
 def latency_row(system_class, ctx):
     """From just before the system call that makes a flow (a batch each ms)
     to its event on the standby, seen by a listener of real-time
