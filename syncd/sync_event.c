@@ -152,43 +152,40 @@ parse_proto(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
 
 /* A tuple as nearly all are: IPv4, with ports, in the kernel's order. */
 struct tuple4 {
-	struct nlattr ip;
-	struct nlattr src_hdr;
+	struct nlattr to_src[2]; /* the headers up to there: CTA_TUPLE_IP */
 	uint32_t src; /* be32, as dst */
-	struct nlattr dst_hdr;
+	struct nlattr to_dst;
 	uint32_t dst;
-	struct nlattr proto;
-	struct nlattr num_hdr;
+	struct nlattr to_num[2]; /* CTA_TUPLE_PROTO */
 	uint8_t num[4]; /* the first; then padding, as below */
-	struct nlattr sport_hdr;
+	struct nlattr to_sport;
 	uint16_t sport[2]; /* be16, as dport */
-	struct nlattr dport_hdr;
+	struct nlattr to_dport;
 	uint16_t dport[2];
 };
 
-/* Its headers compared, not walked, are a third of an event's parsing. */
+/* To walk the two of an event was half the time its parsing took. */
 static bool
 parse_tuple4(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
 {
 	static const struct tuple4 form = {
-	    .ip = {20, NLA_F_NESTED | CTA_TUPLE_IP},
-	    .src_hdr = {8, CTA_IP_V4_SRC},
-	    .dst_hdr = {8, CTA_IP_V4_DST},
-	    .proto = {28, NLA_F_NESTED | CTA_TUPLE_PROTO},
-	    .num_hdr = {5, CTA_PROTO_NUM},
-	    .sport_hdr = {6, CTA_PROTO_SRC_PORT},
-	    .dport_hdr = {6, CTA_PROTO_DST_PORT},
+	    .to_src = {{20, NLA_F_NESTED | CTA_TUPLE_IP}, {8, CTA_IP_V4_SRC}},
+	    .to_dst = {8, CTA_IP_V4_DST},
+	    .to_num = {{28, NLA_F_NESTED | CTA_TUPLE_PROTO},
+		{5, CTA_PROTO_NUM}},
+	    .to_sport = {6, CTA_PROTO_SRC_PORT},
+	    .to_dport = {6, CTA_PROTO_DST_PORT},
 	};
 	struct tuple4 got;
 
 	if (nest->len != sizeof(got))
 		return false;
 	memcpy(&got, nest->data, sizeof(got));
-	if (memcmp(&got.ip, &form.ip, 8) != 0 ||
-	    memcmp(&got.dst_hdr, &form.dst_hdr, 4) != 0 ||
-	    memcmp(&got.proto, &form.proto, 8) != 0 ||
-	    memcmp(&got.sport_hdr, &form.sport_hdr, 4) != 0 ||
-	    memcmp(&got.dport_hdr, &form.dport_hdr, 4) != 0)
+	if (memcmp(got.to_src, form.to_src, sizeof(got.to_src)) != 0 ||
+	    memcmp(&got.to_dst, &form.to_dst, sizeof(got.to_dst)) != 0 ||
+	    memcmp(got.to_num, form.to_num, sizeof(got.to_num)) != 0 ||
+	    memcmp(&got.to_sport, &form.to_sport, sizeof(got.to_sport)) != 0 ||
+	    memcmp(&got.to_dport, &form.to_dport, sizeof(got.to_dport)) != 0)
 		return false;
 	t->src.v4.s_addr = got.src;
 	t->dst.v4.s_addr = got.dst;
