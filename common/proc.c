@@ -300,31 +300,50 @@ dispatch(const struct imsg *im)
 	fatalx("%s from hagwd: no handler", imsg_name(im->hdr.type));
 }
 
-static void
-parent_readable(evutil_socket_t fd, short what, void *arg)
+bool
+proc_take(void)
 {
 	struct imsg im;
 
+	if (proc.orphan)
+		return false;
+	switch (imsg_read(&proc.ibuf, &im)) {
+	case IMSG_OK:
+		dispatch(&im);
+		return true;
+	case IMSG_AGAIN:
+		break;
+	case IMSG_ERR:
+		if (errno != ECONNRESET)
+			log_warn("socketpair to hagwd");
+		/* FALLTHROUGH */
+	case IMSG_EOF:
+		parent_gone();
+		break;
+	}
+	return false;
+}
+
+static void
+parent_readable(evutil_socket_t fd, short what, void *arg)
+{
 	(void)fd;
 	(void)what;
 	(void)arg;
-	for (int i = 0; i < PROC_READ_BATCH && !proc.orphan; i++) {
-		switch (imsg_read(&proc.ibuf, &im)) {
-		case IMSG_OK:
-			dispatch(&im);
+	for (int i = 0; i < PROC_READ_BATCH; i++)
+		if (!proc_take())
 			break;
-		case IMSG_AGAIN:
-			return;
-		case IMSG_EOF:
-			parent_gone();
-			return;
-		case IMSG_ERR:
-			if (errno != ECONNRESET)
-				log_warn("socketpair to hagwd");
-			parent_gone();
-			return;
-		}
-	}
+}
+
+void
+proc_listen(bool on)
+{
+	if (proc.orphan || on == (event_pending(proc.rev, EV_READ, NULL) != 0))
+		return;
+	if (on)
+		proc_watch(proc.rev, NULL);
+	else
+		event_del(proc.rev);
 }
 
 static void

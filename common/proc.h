@@ -64,6 +64,11 @@ void proc_run(const struct proc_ops *) __attribute__((noreturn));
 void proc_send(enum imsg_type, uint32_t id, const void *data, size_t len);
 void proc_sendv(enum imsg_type, uint32_t id, const struct iovec *, int n);
 
+/* false: what the parent says is left in the socket, until it is taken. */
+void proc_listen(bool);
+/* The next message to its handler; false: there is none. */
+bool proc_take(void);
+
 /* Messages waiting because the parent is slow. */
 unsigned int proc_backlog(void);
 

@@ -673,6 +673,18 @@ sync_listens(const struct sync *s)
 	return false;
 }
 
+bool
+sync_patient(const struct sync *s)
+{
+	if (s->barrier.on || s->dump.kind != DUMP_NONE ||
+	    s->apply.n > APPLY_INFLIGHT / 2)
+		return false;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->brx[i].receiving)
+			return false;
+	return true;
+}
+
 uint64_t
 sync_deadline(const struct sync *s, uint64_t now)
 {

@@ -15,7 +15,7 @@
 
 #define EVENT_TURN  4096 /* events per loop turn */
 #define EVENT_DRAIN 1000000 /* events before a barrier, at most */
-#define DEAF_US     5000 /* until the peers are heard again, at most */
+#define DEAF_US     5000 /* until the others are heard again, at most */
 #define DUMP_TURN   16 /* reads of a dump per loop turn, 1-2 ms in all */
 
 static const struct sandbox_call syncd_calls[] = {
@@ -47,6 +47,8 @@ static struct event *events_pause;
 static uint64_t drained_us;
 static struct pace pace;
 static uint64_t deaf_until; /* no peer is listened to; 0: all are */
+static uint64_t quiet_until; /* nor is hagwd; 0: it is */
+static uint64_t heard_us; /* records */
 static int dump_fd = -1;
 static struct event *dump_ev;
 static bool dump_waits; /* dump_ev is added */
@@ -205,6 +207,14 @@ take_datagrams(void)
 	sync_deliver(&node, clock_us());
 }
 
+/* But for the last, which can hardly be there yet. */
+static void
+take_answers(void)
+{
+	while (quiet_until != 0 && node.apply.n > 1 && proc_take())
+		;
+}
+
 /*
  * An ACK would wake us up for itself: while many events come, what a peer
  * says waits for the turn that the next of them cause, DEAF_US at most, if
@@ -302,10 +312,15 @@ turn(void)
 	pace_dump(now);
 	if (sync_listens(&node))
 		deaf_until = 0;
+	if (!sync_patient(&node))
+		quiet_until = 0;
 	io_watch(deaf_until == 0);
+	proc_listen(quiet_until == 0);
 	at = sync_deadline(&node, now);
 	if (deaf_until != 0 && deaf_until < at)
 		at = deaf_until > now ? deaf_until : now;
+	if (quiet_until != 0 && quiet_until < at)
+		at = quiet_until > now ? quiet_until : now;
 	tv = clock_tv(at - now);
 	proc_watch(timer, &tv);
 }
@@ -319,6 +334,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	take_datagrams();
 	if (clock_us() >= deaf_until)
 		deaf_until = 0;
+	if (clock_us() >= quiet_until)
+		quiet_until = 0;
 	if (conf != NULL)
 		sync_timer(&node, clock_us());
 	turn();
@@ -330,11 +347,24 @@ on_datagram(uint32_t peer, const uint8_t *dgram, size_t len)
 	sync_input(&node, peer, dgram, len, clock_us());
 }
 
+/*
+ * That the kernel has what came would wake us up for itself: while datagrams
+ * follow each other, hagwd's answer waits for the turn that the next of them
+ * causes, DEAF_US at most.
+ */
 static void
 on_datagrams(void)
 {
+	uint64_t now = clock_us();
+	uint32_t last = node.apply.last_id;
+
 	if (conf != NULL)
-		sync_deliver(&node, clock_us());
+		sync_deliver(&node, now);
+	take_answers();
+	if (node.apply.last_id != last) {
+		quiet_until = now - heard_us < DEAF_US ? now + DEAF_US : 0;
+		heard_us = now;
+	}
 	turn();
 }
 

@@ -684,6 +684,8 @@ const char *sync_refusal(enum crypt_res);
 void sync_late(struct sync *, bool);
 /* After a flush: something here waits for a peer's word. */
 bool sync_listens(const struct sync *);
+/* What the kernel took is all that hagwd has to tell, and that may wait. */
+bool sync_patient(const struct sync *);
 /* Microseconds on the clock at which sync_timer wants to be called. */
 uint64_t sync_deadline(const struct sync *, uint64_t now);
 void sync_timer(struct sync *, uint64_t now);

@@ -551,8 +551,13 @@ test_bulk_and_live(void **state)
 	for (int i = 0; i < 1000 && m->h[0].s.dump.kind != DUMP_BULK; i++)
 		sim_run(m, 1000, 0);
 	assert_true(sync_listens(&m->h[0].s));
+	assert_false(sync_patient(&m->h[0].s));
+	for (int i = 0; i < 1000 && !m->h[1].s.brx[0].receiving; i++)
+		sim_run(m, 1000, 0);
+	assert_false(sync_patient(&m->h[1].s));
 	assert_true(sim_settle(m, 0, 3000000));
 	assert_false(sync_listens(&m->h[0].s));
+	assert_true(sync_patient(&m->h[1].s));
 	assert_int_equal(sim_differences(m), 0);
 	assert_int_equal(sim_count(m, 1), 2000);
 	sim_run(m, 2000000, 2);
@@ -656,6 +661,10 @@ test_slow_peer(void **state)
 	sim_role(m, 0, ROLE_MASTER);
 	assert_true(sim_settle(m, 0, 3000000));
 	m->h[1].stuck_until = UINT64_MAX;
+	sim_run(m, 1000, 1);
+	assert_true(sync_patient(&m->h[1].s));
+	sim_run(m, 100000, 30);
+	assert_false(sync_patient(&m->h[1].s));
 	while (p->stats.behind == 0 && n++ < 600) {
 		sim_run(m, 100000, 30);
 		/* the window is full: only the peer's word opens it */
@@ -710,8 +719,10 @@ test_barrier(void **state)
 	sim_run(m, 100000, 5);
 	churn_one(m, &m->h[0]);
 	assert_false(sync_listens(&m->h[0].s));
+	assert_true(sync_patient(&m->h[0].s));
 	sync_barrier(&m->h[0].s, m->now);
 	assert_true(sync_listens(&m->h[0].s));
+	assert_false(sync_patient(&m->h[0].s));
 	assert_int_equal(m->h[0].barriers, 0);
 	sim_run(m, 20000, 0);
 	assert_int_equal(m->h[0].barriers, 1);
