@@ -176,6 +176,8 @@ child_drain(struct child *c)
 		case IMSG_OK:
 			c->messages++;
 			dispatch(c, &im);
+			if (c->id == PROC_SYNC)
+				return false; /* another batch is rare */
 			break;
 		case IMSG_AGAIN:
 			return false;

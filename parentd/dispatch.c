@@ -224,12 +224,14 @@ may_inject(const struct ct_rec *r, bool room, struct imsg_ct_fail *fail)
 	return NULL;
 }
 
-/* Failures are answered by index; refused ones as EPERM, logged. */
+/*
+ * Failures are answered by index; refused ones as EPERM, logged. What is left
+ * of recs are those that were allowed.
+ */
 static size_t
-inject(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
+inject(struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 {
 	static struct log_limit limit;
-	static struct ct_rec ok[KCT_BATCH_MAX];
 	static uint32_t index[KCT_BATCH_MAX];
 	static struct imsg_ct_fail kfails[KCT_BATCH_MAX];
 	size_t nok = 0, nfails = 0, nk;
@@ -242,8 +244,9 @@ inject(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 		const char *why = may_inject(&recs[i], room, fail);
 
 		if (why == NULL) {
-			index[nok] = (uint32_t)i;
-			ok[nok++] = recs[i];
+			if (nok != i)
+				recs[nok] = recs[i];
+			index[nok++] = (uint32_t)i;
 			continue;
 		}
 		fail->index = (uint32_t)i;
@@ -251,7 +254,7 @@ inject(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 		if (log_allowed(&limit, clock_us()))
 			log_warnx("syncd: flow refused: %s", why);
 	}
-	nk = kct_apply(ok, nok, kfails);
+	nk = kct_apply(recs, nok, kfails);
 	for (size_t i = 0; i < nk; i++)
 		fails[nfails++] = (struct imsg_ct_fail){
 		    index[kfails[i].index], kfails[i].error};

@@ -60,6 +60,7 @@ struct kct_try {
 struct kct_pass {
 	struct kct_try *tries;
 	size_t n;
+	bool ends; /* every record is the end of a flow */
 	uint32_t seq0; /* of record 0 */
 	bool redo[KCT_BATCH_MAX];
 };
@@ -583,7 +584,7 @@ kct_same_flow(const struct ct_rec *a, const struct ct_rec *b)
 
 /* A flow that came in this very batch may not have come to be. */
 static enum kct_verb
-kct_first_delete(const struct ct_rec *recs, size_t i)
+kct_first_delete(const struct ct_rec *recs, const struct kct_pass *p, size_t i)
 {
 	size_t j;
 
@@ -591,7 +592,7 @@ kct_first_delete(const struct ct_rec *recs, size_t i)
 		return KCT_DELETE;
 	if (kct_clashed)
 		return KCT_LOOK;
-	for (j = 0; j < i; j++)
+	for (j = 0; !p->ends && j < i; j++)
 		if (recs[j].op != CT_OP_DELETE &&
 		    kct_same_flow(&recs[j], &recs[i]))
 			return KCT_LOOK;
@@ -599,7 +600,7 @@ kct_first_delete(const struct ct_rec *recs, size_t i)
 }
 
 static enum kct_verb
-kct_first(const struct ct_rec *recs, size_t i)
+kct_first(const struct ct_rec *recs, const struct kct_pass *p, size_t i)
 {
 	switch (recs[i].op) {
 	case CT_OP_NEW:
@@ -607,7 +608,7 @@ kct_first(const struct ct_rec *recs, size_t i)
 	case CT_OP_UPDATE:
 		return KCT_UPDATE;
 	case CT_OP_DELETE:
-		return kct_first_delete(recs, i);
+		return kct_first_delete(recs, p, i);
 	case CT_OP_TIMEOUT:
 		return KCT_TIMEOUT;
 	}
@@ -639,7 +640,7 @@ kct_again(const struct ct_rec *recs, struct kct_pass *p)
 	}
 	for (i = 0; i < p->n; i++) {
 		if (p->redo[i] && p->tries[i].verb == KCT_DONE) {
-			p->tries[i].verb = (uint8_t)kct_first(recs, i);
+			p->tries[i].verb = (uint8_t)kct_first(recs, p, i);
 			left++;
 		}
 		p->redo[i] = false;
@@ -668,9 +669,12 @@ kct_apply(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 
 	if (n > KCT_BATCH_MAX)
 		p.n = n = KCT_BATCH_MAX;
+	p.ends = true;
+	for (i = 0; i < n; i++)
+		p.ends = p.ends && recs[i].op == CT_OP_DELETE;
 	for (i = 0; i < n; i++)
 		tries[i] =
-		    (struct kct_try){.verb = (uint8_t)kct_first(recs, i)};
+		    (struct kct_try){.verb = (uint8_t)kct_first(recs, &p, i)};
 	for (pass = 0; pass < KCT_PASSES; pass++) {
 		if (kct_send(recs, &p) == -1) {
 			kct_lost(&p, errno);

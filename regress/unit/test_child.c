@@ -58,7 +58,7 @@ hear(unsigned int n)
 {
 	unsigned int heard = 0;
 
-	for (int turn = 0; turn < 100 && heard < n; turn++) {
+	for (int turn = 0; turn < 300 && heard < n; turn++) {
 		event_base_loop(hagwd.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		heard = 0;
 		for (int id = 0; id < PROC_MAX; id++)
