@@ -221,8 +221,8 @@ uint64_t crypt_random(void); /* never 0 */
 #define HB_MISSED    3 /* then the peer is down */
 #define HB_DOWN_US   1500000 /* but never sooner */
 #define HB_ASK_US    50000 /* while something waits for an answer */
-#define ACK_WAIT_US  8000 /* an ACK may wait that long for the kernel */
-#define ACK_PAUSE_US 5000 /* between two of applied ones, if they are few */
+#define ACK_WAIT_US  11000 /* an ACK may wait that long for the kernel */
+#define ACK_PAUSE_US 8000 /* between two of applied ones, if they are few */
 #define ACK_EVERY    4 /* datagrams applied: then at once */
 #define HANDOVER_US  1000000 /* how long a request is repeated */
 
