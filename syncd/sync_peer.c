@@ -25,7 +25,9 @@ peer_new(const struct peer_ops *ops, void *arg, uint32_t node, const char *name,
 	p->tx.size = slots;
 	p->tx.ring = calloc(slots, sizeof(*p->tx.ring));
 	p->rx.win = calloc(RX_WINDOW, sizeof(*p->rx.win));
-	if (p->tx.ring == NULL || p->rx.win == NULL) {
+	if (p->tx.ring == NULL || p->rx.win == NULL ||
+	    !slots_init(&p->tx.slots, slots) ||
+	    !slots_init(&p->rx.slots, RX_WINDOW)) {
 		peer_free(p);
 		return NULL;
 	}
@@ -37,6 +39,8 @@ peer_free(struct peer *p)
 {
 	if (p == NULL)
 		return;
+	slots_free(&p->tx.slots);
+	slots_free(&p->rx.slots);
 	free(p->tx.ring);
 	free(p->rx.win);
 	free(p);

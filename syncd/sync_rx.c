@@ -31,6 +31,7 @@ rx_reset(struct rx *r, uint32_t stream)
 	r->applied = r->deliver = r->cum = r->top = r->acked = 0;
 	r->ack_at = 0;
 	memset(r->present, 0, sizeof(r->present));
+	slots_reset(&r->slots);
 }
 
 static void
@@ -43,7 +44,7 @@ ack_by(struct rx *r, uint64_t at)
 static void
 store(struct rx *r, uint64_t seq, const struct rd *body)
 {
-	struct rx_slot *s = &r->win[seq % RX_WINDOW];
+	struct rx_slot *s = &r->win[slots_take(&r->slots, seq)];
 
 	s->len = (uint16_t)(body->end - body->p);
 	memcpy(s->body, body->p, s->len);
@@ -82,10 +83,11 @@ rx_data(struct peer *p, uint64_t now, struct rd *body)
 bool
 rx_next(struct rx *r, struct rd *body, uint64_t *seq)
 {
-	const struct rx_slot *s = &r->win[r->deliver % RX_WINDOW];
+	const struct rx_slot *s;
 
 	if (r->deliver >= r->cum)
 		return false;
+	s = &r->win[slots_at(&r->slots, r->deliver)];
 	body->p = s->body;
 	body->end = s->body + s->len;
 	body->bad = false;
@@ -100,8 +102,10 @@ rx_applied(struct peer *p, uint64_t now, uint32_t stream, uint64_t upto)
 
 	if (stream != r->stream || upto <= r->applied || upto > r->deliver)
 		return;
-	for (; r->applied < upto; r->applied++)
+	for (; r->applied < upto; r->applied++) {
 		set_present(r, r->applied, false);
+		slots_give(&r->slots, r->applied);
+	}
 	if (r->applied - r->acked >= ACK_EVERY ||
 	    now - r->acked_us >= ACK_PAUSE_US)
 		ack_by(r, now);

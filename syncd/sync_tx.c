@@ -12,21 +12,17 @@
 #define BACKOFF_MAX  5
 #define RTT_FIRST_US 50000
 
-static struct tx_slot *
-slot(struct tx *t, uint64_t seq)
+struct tx_slot *
+tx_slot(const struct tx *t, uint64_t seq)
 {
-	return &t->ring[seq & (t->size - 1)];
-}
-
-static const struct tx_slot *
-slot_const(const struct tx *t, uint64_t seq)
-{
-	return &t->ring[seq & (t->size - 1)];
+	return &t->ring[slots_at(&t->slots, seq)];
 }
 
 static void
-slot_clear(struct tx_slot *s)
+slot_open(struct tx *t, uint64_t seq)
 {
+	struct tx_slot *s = &t->ring[slots_take(&t->slots, seq)];
+
 	s->len = 0;
 	s->nrec = 0;
 	s->acked = false;
@@ -41,7 +37,8 @@ tx_empty(struct tx *t)
 	t->backoff = 0;
 	t->news_us = 0;
 	t->last.op = 0;
-	slot_clear(slot(t, 0));
+	slots_reset(&t->slots);
+	slot_open(t, 0);
 }
 
 void
@@ -75,7 +72,7 @@ tx_close(struct tx *t)
 		return false;
 	t->head++;
 	t->last.op = 0;
-	slot_clear(slot(t, t->head));
+	slot_open(t, t->head);
 	return true;
 }
 
@@ -84,7 +81,7 @@ tx_append(struct peer *p, uint64_t now, const uint8_t *item, size_t len,
     unsigned int nrec)
 {
 	struct tx *t = &p->tx;
-	struct tx_slot *s = slot(t, t->head);
+	struct tx_slot *s = tx_slot(t, t->head);
 
 	if (s->len + len > WIRE_BODY_MAX) {
 		if (!tx_close(t)) {
@@ -92,7 +89,7 @@ tx_append(struct peer *p, uint64_t now, const uint8_t *item, size_t len,
 			tx_stop(p);
 			return false;
 		}
-		s = slot(t, t->head);
+		s = tx_slot(t, t->head);
 	}
 	if (s->len == 0)
 		s->made_us = now;
@@ -113,7 +110,7 @@ tx_record(
 	uint8_t buf[ITEM_MAX];
 	size_t n = record_encode(buf, kind, rec, &t->last);
 
-	if (slot(t, t->head)->len + n > WIRE_BODY_MAX)
+	if (tx_slot(t, t->head)->len + n > WIRE_BODY_MAX)
 		n = record_encode(buf, kind, rec, NULL);
 	if (!tx_append(p, now, buf, n, 1))
 		return false;
@@ -124,7 +121,7 @@ tx_record(
 static void
 send_slot(struct peer *p, uint64_t now, uint64_t seq)
 {
-	struct tx_slot *s = slot(&p->tx, seq);
+	struct tx_slot *s = tx_slot(&p->tx, seq);
 	struct wr w = peer_begin(p, now);
 
 	wr_u8(&w, SEC_DATA);
@@ -147,7 +144,7 @@ tx_pump(struct peer *p, uint64_t now)
 			return;
 		/* the open one leaves only when nothing waits before it */
 		if (t->next == t->head &&
-		    (slot(t, t->head)->len == 0 || !tx_close(t)))
+		    (tx_slot(t, t->head)->len == 0 || !tx_close(t)))
 			return;
 		if (t->next == t->base)
 			t->news_us = now;
@@ -208,7 +205,7 @@ resend(struct peer *p, uint64_t now, uint64_t to, uint64_t age)
 	unsigned int n = 0;
 
 	for (uint64_t seq = t->cum; seq < to && n < RESEND_MAX; seq++) {
-		struct tx_slot *s = slot(t, seq);
+		struct tx_slot *s = tx_slot(t, seq);
 
 		if (s->acked || now - s->sent_us < age)
 			continue;
@@ -223,8 +220,10 @@ resend(struct peer *p, uint64_t now, uint64_t to, uint64_t age)
 static void
 free_applied(struct tx *t, uint64_t applied)
 {
-	for (; t->base < applied; t->base++)
-		t->unconfirmed -= slot(t, t->base)->nrec;
+	for (; t->base < applied; t->base++) {
+		t->unconfirmed -= tx_slot(t, t->base)->nrec;
+		slots_give(&t->slots, t->base);
+	}
 }
 
 /* Returns one past the highest datagram received. */
@@ -243,7 +242,7 @@ take_sack(struct tx *t, const struct wire_ack *a)
 		if ((a->sack[i / 8] >> i % 8 & 1) == 0 || seq < t->cum ||
 		    seq >= t->next)
 			continue;
-		slot(t, seq)->acked = true;
+		tx_slot(t, seq)->acked = true;
 		top = seq + 1;
 	}
 	return top;
@@ -282,7 +281,7 @@ static uint64_t
 waiting_since(const struct tx *t)
 {
 	if (t->cum < t->next) {
-		uint64_t sent = slot_const(t, t->cum)->sent_us;
+		uint64_t sent = tx_slot(t, t->cum)->sent_us;
 
 		return sent > t->news_us ? sent : t->news_us;
 	}
@@ -325,8 +324,7 @@ tx_timer(struct peer *p, uint64_t now)
 bool
 tx_held(const struct tx *t)
 {
-	return t->active &&
-	    (t->next < t->head || slot_const(t, t->head)->len > 0);
+	return t->active && (t->next < t->head || tx_slot(t, t->head)->len > 0);
 }
 
 uint64_t
@@ -334,11 +332,11 @@ tx_lag_us(const struct tx *t, uint64_t now)
 {
 	if (!t->active || t->unconfirmed == 0)
 		return 0;
-	return now - slot_const(t, t->base)->made_us;
+	return now - tx_slot(t, t->base)->made_us;
 }
 
 uint64_t
 tx_mark(const struct tx *t)
 {
-	return t->head + (slot_const(t, t->head)->len > 0);
+	return t->head + (tx_slot(t, t->head)->len > 0);
 }

@@ -226,6 +226,27 @@ uint64_t crypt_random(void); /* never 0 */
 #define ACK_EVERY    4 /* datagrams applied: then at once */
 #define HANDOVER_US  1000000 /* how long a request is repeated */
 
+/* sync_slots.c: numbers at a time in a ring: at most its size */
+struct slots {
+	uint64_t mask; /* size - 1 */
+	uint16_t *at; /* by sequence number */
+	uint16_t *spare; /* given back */
+	uint32_t nspare;
+	uint32_t touched; /* places that were ever taken */
+};
+
+bool slots_init(struct slots *, uint64_t size); /* a power of two <= 65536 */
+void slots_free(struct slots *);
+void slots_reset(struct slots *); /* none is taken */
+uint32_t slots_take(struct slots *, uint64_t seq); /* returns the place */
+void slots_give(struct slots *, uint64_t seq);
+
+static inline uint32_t
+slots_at(const struct slots *s, uint64_t seq)
+{
+	return s->at[seq & s->mask];
+}
+
 struct tx_slot {
 	uint64_t sent_us; /* last time; 0: never */
 	uint64_t made_us; /* first record in it */
@@ -238,6 +259,7 @@ struct tx_slot {
 /* base <= cum <= next <= head; slot head is open: still being filled. */
 struct tx {
 	struct tx_slot *ring;
+	struct slots slots;
 	uint64_t size; /* a power of two */
 	uint64_t base; /* the oldest not applied */
 	uint64_t cum; /* the oldest not received */
@@ -263,6 +285,7 @@ struct rx_slot {
 /* applied <= deliver <= cum */
 struct rx {
 	struct rx_slot *win; /* RX_WINDOW */
+	struct slots slots;
 	uint64_t present[RX_WINDOW / 64];
 	uint64_t applied;
 	uint64_t deliver;
@@ -344,6 +367,8 @@ void peer_ask_handover(struct peer *, uint64_t now, bool by_operator);
 struct wr peer_begin(struct peer *, uint64_t now);
 void peer_end(struct peer *, const struct wr *);
 
+/* What seq is kept in, base <= seq <= head. */
+struct tx_slot *tx_slot(const struct tx *, uint64_t seq);
 void tx_start(struct peer *); /* a new, empty stream */
 void tx_stop(struct peer *); /* what is unconfirmed is given up */
 /* false: the ring is full, the stream was given up. nrec: records in it. */

@@ -79,23 +79,27 @@ boot(uint64_t epoch)
 static void
 setup(void)
 {
-	struct tx_slot *ring;
-	struct rx_slot *win;
+	struct tx tx;
+	struct rx rx;
 
 	fuzz_random_reset();
 	now = 1000000;
 	if (peer == NULL)
 		peer = peer_new(&ops, NULL, 1, "b", TX_MIN, now);
 	CHECK(peer != NULL);
-	ring = peer->tx.ring;
-	win = peer->rx.win;
+	tx = peer->tx;
+	rx = peer->rx;
 	memset(peer, 0, sizeof(*peer));
 	peer->ops = &ops;
 	peer->node = 1;
 	peer->made_us = now;
 	peer->tx.size = TX_MIN;
-	peer->tx.ring = ring;
-	peer->rx.win = win;
+	peer->tx.ring = tx.ring;
+	peer->tx.slots = tx.slots;
+	slots_reset(&peer->tx.slots);
+	peer->rx.win = rx.win;
+	peer->rx.slots = rx.slots;
+	slots_reset(&peer->rx.slots);
 	crypt_init(&peer->c, key, "test", "a", "b", 1);
 	boot(2);
 	last.len = 0;

@@ -200,9 +200,18 @@ setup(void)
 	node = fresh.node;
 	for (int i = 1; i < NODES; i++) {
 		*node.peers[i] = fresh.peers[i];
-		node.peers[i]->tx.ring[0].acked = false;
+		slots_reset(&node.peers[i]->tx.slots);
+		slots_take(&node.peers[i]->tx.slots, 0);
+		tx_slot(&node.peers[i]->tx, 0)->acked = false;
 		boot(i, 100u * (unsigned int)i);
 	}
+}
+
+/* Taken and not given back. */
+static uint64_t
+held(const struct slots *s)
+{
+	return s->touched - s->nspare;
 }
 
 static void
@@ -210,6 +219,12 @@ check_peer(const struct peer *p)
 {
 	const struct rx *r = &p->rx;
 	const struct tx *t = &p->tx;
+	uint64_t present = 0;
+
+	for (size_t i = 0; i < nitems(r->present); i++)
+		present += (uint64_t)__builtin_popcountll(r->present[i]);
+	CHECK(held(&r->slots) == present);
+	CHECK(!t->active || held(&t->slots) == t->head - t->base + 1);
 
 	CHECK(r->applied <= r->deliver && r->deliver <= r->cum &&
 	    r->cum <= r->top && r->top <= r->applied + RX_WINDOW);
@@ -218,7 +233,7 @@ check_peer(const struct peer *p)
 	CHECK(!t->active || (t->cwnd >= CWND_MIN && t->cwnd <= RX_WINDOW));
 	/* what was not sent cannot have been received */
 	for (uint64_t n = t->next; n <= t->head; n++)
-		CHECK(!t->ring[n & (t->size - 1)].acked);
+		CHECK(!tx_slot(t, n)->acked);
 }
 
 static void

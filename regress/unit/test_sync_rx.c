@@ -102,6 +102,7 @@ many_are_answered_together(void **state)
 		now += 1000;
 	}
 	assert_in_range(nsent, 20, 40);
+	assert_in_range(p->rx.slots.touched, 1, 3); /* of its places */
 }
 
 /* One each three milliseconds: every third one, and never by a timer. */

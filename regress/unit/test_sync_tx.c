@@ -59,7 +59,31 @@ test_overtaken_ack(void **state)
 	assert_true(p->tx.next < TX_MIN);
 	tx_ack(p, 3000, &late);
 	for (uint64_t n = p->tx.next; n <= p->tx.head; n++)
-		assert_false(p->tx.ring[n % TX_MIN].acked);
+		assert_false(tx_slot(&p->tx, n)->acked);
+	peer_free(p);
+}
+
+/* A ring of which little is under way touches little memory. */
+static void
+test_little_memory(void **state)
+{
+	struct peer *p = peer_new(&ops, NULL, 1, "b", TX_MIN, 1000);
+	struct wire_ack a = {.stream = 1};
+
+	(void)state;
+	assert_non_null(p);
+	tx_start(p);
+	for (uint64_t n = 1; n < 3 * TX_MIN; n++) {
+		fill(p, n);
+		tx_pump(p, 1000);
+		a.cum = p->tx.next;
+		a.applied = a.cum > 3 ? a.cum - 3 : 0;
+		tx_ack(p, 2000, &a);
+	}
+	assert_int_equal(p->tx.cum, p->tx.next);
+	assert_in_range(p->tx.slots.touched, 4, 8);
+	assert_int_equal(p->tx.slots.touched - p->tx.slots.nspare,
+	    p->tx.head - p->tx.base + 1);
 	peer_free(p);
 }
 
@@ -78,7 +102,7 @@ test_future_ack(void **state)
 	memset(a.sack, 0xff, sizeof(a.sack));
 	tx_ack(p, 2000, &a);
 	for (uint64_t n = p->tx.next; n <= p->tx.head; n++)
-		assert_false(p->tx.ring[n % TX_MIN].acked);
+		assert_false(tx_slot(&p->tx, n)->acked);
 	a.cum = p->tx.next + 1;
 	tx_ack(p, 2000, &a);
 	assert_int_equal(p->tx.cum, 0);
@@ -158,7 +182,7 @@ test_records(void **state)
 	}
 	assert_in_range(p->tx.head, 5, 12);
 	for (uint64_t seq = 0; seq <= p->tx.head; seq++) {
-		const struct tx_slot *s = &p->tx.ring[seq];
+		const struct tx_slot *s = tx_slot(&p->tx, seq);
 		struct rd rd = {s->body, s->body + s->len, false};
 		struct ct_rec before = {.op = 0};
 		struct item it;
@@ -174,8 +198,8 @@ test_records(void **state)
 	tx_start(p);
 	assert_true(tx_record(p, 1000, ITEM_LIVE, &r));
 	n = record_encode(item, ITEM_LIVE, &r, NULL);
-	assert_int_equal(p->tx.ring[0].len, n);
-	assert_memory_equal(p->tx.ring[0].body, item, n);
+	assert_int_equal(tx_slot(&p->tx, 0)->len, n);
+	assert_memory_equal(tx_slot(&p->tx, 0)->body, item, n);
 	peer_free(p);
 }
 
@@ -184,6 +208,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_overtaken_ack),
+	    cmocka_unit_test(test_little_memory),
 	    cmocka_unit_test(test_future_ack),
 	    cmocka_unit_test(test_late_ack),
 	    cmocka_unit_test(test_held),
