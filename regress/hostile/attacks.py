@@ -123,12 +123,27 @@ def bad_flows():
     return flows
 
 
+def bad_among_good():
+    """One flow of a batch is refused: the others are what they were."""
+    def flow(port, **changes):
+        return forge.flow(orig=(INSIDE, REMOTE, port, 80),
+                          reply=(REMOTE, changes.pop("nat", VIP), 80, port),
+                          **changes)
+    return [
+        msg("CT_INJECT", flow(4001) + flow(4002, nat=OTHER) + flow(4003),
+            1100),
+        # only what is there has a timeout that can be set
+        msg("CT_INJECT", flow(4001, op=4) + flow(4003, op=4), 1101),
+        msg("CT_INJECT", flow(4001, op=3) + flow(4003, op=3), 1102)]
+
+
 def syncd_standby():
     bad = bad_flows()
     return [
         ("good-flow", msg("CT_INJECT", forge.flow(**GOOD), 1000), None),
         ("good-flow-gone",
          msg("CT_INJECT", forge.flow(**GOOD, op=3), 1001), None),
+        ("bad-among-good", "; ".join(bad_among_good()), None),
         ("bad-flows", "; ".join(msg("CT_INJECT", each, 2000 + i)
                                 for i, each in enumerate(bad)), None),
     ]

@@ -146,6 +146,7 @@ def test_children_of_the_standby(pair, full):
     assert re.findall(r"hostile: ([1-9]\d* answers, .*)", log) == [
         "1 answers, 1 flows taken, 0 refused",
         "1 answers, 1 flows taken, 0 refused",
+        "3 answers, 6 flows taken, 1 refused",
         f"{bad} answers, 0 flows taken, {bad} refused"]
     assert beat.longest_gap() < GAP_S
     lab.wait_for("nat2: backup", lambda: not nat2.holds(), 5)
