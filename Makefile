@@ -198,7 +198,7 @@ endif
 # First inputs, from the daemons' own encoders and a real kernel.
 build/fuzz/make_seeds: $(patsubst %.c,build/fuzz/obj/%.o, \
     regress/fuzz/seeds.c vrrpd/vrrp_packet.c common/cksum.c \
-    parentd/knft.c parentd/kct.c parentd/netlink.c \
+    parentd/knft.c parentd/kct.c parentd/kctmsg.c parentd/netlink.c \
     $(FUZZ_CONF) $(FUZZ_SYNC) $(FUZZ_NATD) $(FUZZ_IMSG))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SANFLAGS) -o $@ $^ $(FUZZ_LIBS)

@@ -1,42 +1,24 @@
 /*
  * Conntrack: records in, kernel entries out. Many messages per system call,
  * without ACKs: the kernel answers only what failed.
- *
- * An entry is created with its reply tuple untranslated and its translation
- * as CTA_NAT_SRC and CTA_NAT_DST, each one address and one port: the kernel
- * is left no choice, so a clash is an error and never another port. The
- * same is done for flows that are not translated, or the NAT chains would be
- * asked again for each of their packets.
  */
 #include <sys/socket.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/filter.h>
-#include <linux/icmpv6.h>
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <netinet/ip_icmp.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kctmsg.h"
 #include "parentd.h"
 
-#define KCT_MSG_MAX     640 /* bytes; IPv6 TCP with NAT takes less than 400 */
 #define KCT_RCVBUF      (1024 * 1024)
 #define KCT_DUMP_RCVBUF (4 * 1024 * 1024)
 #define KCT_PASSES      6 /* the longest chain of second tries, see kct_next */
-
-/* What may be told to the kernel; the rest it sets itself or refuses. */
-#define KCT_STATUS      (IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED)
-#define KCT_TCP_FLAGS                                             \
-	(IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM | \
-	    IP_CT_TCP_FLAG_CLOSE_INIT | IP_CT_TCP_FLAG_BE_LIBERAL)
-#define KCT_WSCALE_MAX 14 /* RFC 7323 */
 
 enum kct_verb {
 	KCT_DONE,
@@ -96,267 +78,6 @@ kct_portid(void)
 	return kct_nl.portid;
 }
 
-static bool
-kct_icmp(const struct ct_rec *r)
-{
-	return r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6;
-}
-
-static size_t
-kct_alen(const struct ct_rec *r)
-{
-	return r->family == AF_INET6 ? sizeof(struct in6_addr)
-				     : sizeof(struct in_addr);
-}
-
-/* The type that answers an ICMP query, as the kernel pairs them. */
-static uint8_t
-kct_icmp_answer(uint8_t proto, uint8_t type)
-{
-	static const uint8_t v4[][2] = {
-	    {ICMP_ECHO, ICMP_ECHOREPLY},
-	    {ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY},
-	    {ICMP_INFO_REQUEST, ICMP_INFO_REPLY},
-	    {ICMP_ADDRESS, ICMP_ADDRESSREPLY},
-	};
-	static const uint8_t v6[][2] = {
-	    {ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY},
-	    {ICMPV6_NI_QUERY, ICMPV6_NI_REPLY},
-	};
-	const uint8_t(*t)[2] = proto == IPPROTO_ICMP ? v4 : v6;
-	size_t i, n = proto == IPPROTO_ICMP ? nitems(v4) : nitems(v6);
-
-	for (i = 0; i < n; i++) {
-		if (t[i][0] == type)
-			return t[i][1];
-		if (t[i][1] == type)
-			return t[i][0];
-	}
-	return type; /* no such query: the kernel will refuse it */
-}
-
-/* The reply an untranslated flow would have. */
-static struct ct_tuple
-kct_mirror(const struct ct_rec *r)
-{
-	struct ct_tuple t = {
-	    .src = r->orig.dst,
-	    .dst = r->orig.src,
-	    .sport = r->orig.dport,
-	    .dport = r->orig.sport,
-	};
-	uint16_t typecode;
-
-	if (kct_icmp(r)) {
-		typecode = ntohs(r->orig.dport);
-		t.sport = r->orig.sport; /* the id, in both directions */
-		t.dport = htons((uint16_t)(kct_icmp_answer(r->proto,
-					       (uint8_t)(typecode >> 8))
-			<< 8 |
-		    (typecode & 0xff)));
-	}
-	return t;
-}
-
-static void
-kct_put_ports(
-    struct nlmsghdr *nlh, const struct ct_rec *r, const struct ct_tuple *t)
-{
-	bool v6 = r->proto == IPPROTO_ICMPV6;
-	uint16_t typecode = ntohs(t->dport);
-
-	if (!kct_icmp(r)) {
-		mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, t->sport);
-		mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, t->dport);
-		return;
-	}
-	mnl_attr_put_u16(
-	    nlh, v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, t->sport);
-	mnl_attr_put_u8(nlh, v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE,
-	    (uint8_t)(typecode >> 8));
-	mnl_attr_put_u8(nlh, v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE,
-	    (uint8_t)typecode);
-}
-
-static void
-kct_put_tuple(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
-    const struct ct_tuple *t)
-{
-	bool v6 = r->family == AF_INET6;
-	struct nlattr *outer, *inner;
-
-	outer = mnl_attr_nest_start(nlh, type);
-	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
-	mnl_attr_put(
-	    nlh, v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, kct_alen(r), &t->src);
-	mnl_attr_put(
-	    nlh, v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, kct_alen(r), &t->dst);
-	mnl_attr_nest_end(nlh, inner);
-	inner = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, r->proto);
-	kct_put_ports(nlh, r, t);
-	mnl_attr_nest_end(nlh, inner);
-	mnl_attr_nest_end(nlh, outer);
-}
-
-/* One address, one port: a range without an end has one of each. */
-static void
-kct_put_range(struct nlmsghdr *nlh, uint16_t type, const struct ct_rec *r,
-    const union addr *addr, uint16_t port)
-{
-	bool v6 = r->family == AF_INET6;
-	struct nlattr *outer, *inner;
-
-	outer = mnl_attr_nest_start(nlh, type);
-	mnl_attr_put(
-	    nlh, v6 ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, kct_alen(r), addr);
-	inner = mnl_attr_nest_start(nlh, CTA_NAT_PROTO);
-	mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MIN, port);
-	mnl_attr_nest_end(nlh, inner);
-	mnl_attr_nest_end(nlh, outer);
-}
-
-static bool
-kct_reply_is(const struct ct_rec *r, const struct ct_tuple *t)
-{
-	return memcmp(&r->reply.src, &t->src, kct_alen(r)) == 0 &&
-	    memcmp(&r->reply.dst, &t->dst, kct_alen(r)) == 0 &&
-	    r->reply.sport == t->sport &&
-	    (kct_icmp(r) || r->reply.dport == t->dport);
-}
-
-/*
- * The kernel applies the destination first. It knows one ICMP id for both,
- * so the destination keeps the original's and the source sets the reply's.
- */
-static void
-kct_put_nat(
-    struct nlmsghdr *nlh, const struct ct_rec *r, const struct ct_tuple *mirror)
-{
-	bool icmp = kct_icmp(r);
-
-	if (kct_reply_is(r, mirror) &&
-	    (r->status & (IPS_NAT_MASK | IPS_NAT_DONE_MASK)) == 0)
-		return; /* made while there was no NAT at its owner */
-	kct_put_range(nlh, CTA_NAT_DST, r, &r->reply.src,
-	    icmp ? r->orig.sport : r->reply.sport);
-	kct_put_range(nlh, CTA_NAT_SRC, r, &r->reply.dst,
-	    icmp ? r->reply.sport : r->reply.dport);
-}
-
-static void
-kct_put_flags(struct nlmsghdr *nlh, uint16_t type, uint8_t flags)
-{
-	/* mask = flags: an update sets bits and clears none */
-	struct nf_ct_tcp_flags f = {.flags = flags, .mask = flags};
-
-	mnl_attr_put(nlh, type, sizeof(f), &f);
-}
-
-static uint8_t
-kct_wscale(uint8_t scale)
-{
-	return scale > KCT_WSCALE_MAX ? KCT_WSCALE_MAX : scale;
-}
-
-/*
- * The kernel's view of sequence numbers cannot be restored: without
- * BE_LIBERAL the first packets after a takeover could be out of its window.
- */
-static void
-kct_put_tcp(struct nlmsghdr *nlh, const struct ct_rec *r, bool create)
-{
-	uint8_t orig = create ? IP_CT_TCP_FLAG_BE_LIBERAL : 0, reply = orig;
-	struct nlattr *outer, *inner;
-
-	outer = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
-	inner = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
-	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, r->tcp_state);
-	if (r->fields & CTF_TCP_WIN) {
-		orig |= r->tcp_flags_orig & KCT_TCP_FLAGS;
-		reply |= r->tcp_flags_reply & KCT_TCP_FLAGS;
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL,
-		    kct_wscale(r->wscale_orig));
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY,
-		    kct_wscale(r->wscale_reply));
-	}
-	kct_put_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, orig);
-	kct_put_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, reply);
-	mnl_attr_nest_end(nlh, inner);
-	mnl_attr_nest_end(nlh, outer);
-}
-
-static void
-kct_put_fields(struct nlmsghdr *nlh, const struct ct_rec *r, enum kct_verb verb)
-{
-	uint32_t status = (r->status & KCT_STATUS) | IPS_CONFIRMED;
-
-	if (r->fields & CTF_TIMEOUT)
-		mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(r->timeout_s));
-	if ((r->fields & CTF_STATUS) && verb != KCT_UPDATE_QUIET)
-		mnl_attr_put_u32(nlh, CTA_STATUS, htonl(status));
-	if (r->fields & CTF_MARK)
-		mnl_attr_put_u32(nlh, CTA_MARK, htonl(r->mark));
-	if ((r->fields & CTF_TCP) && r->proto == IPPROTO_TCP)
-		kct_put_tcp(nlh, r, verb == KCT_CREATE);
-}
-
-static struct nlmsghdr *
-kct_start(char *buf, const struct ct_rec *r, int type, int flags, uint32_t seq)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *nfg;
-
-	nlh->nlmsg_type =
-	    (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | (unsigned int)type);
-	nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	nlh->nlmsg_seq = seq;
-	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	nfg->nfgen_family = r->family;
-	nfg->version = NFNETLINK_V0;
-	kct_put_tuple(nlh, CTA_TUPLE_ORIG, r, &r->orig);
-	if (r->zone != 0)
-		mnl_attr_put_u16(nlh, CTA_ZONE, htons(r->zone));
-	return nlh;
-}
-
-static size_t
-kct_delete(char *buf, const struct ct_rec *r, uint32_t seq, uint32_t id)
-{
-	struct nlmsghdr *nlh = kct_start(buf, r, IPCTNL_MSG_CT_DELETE, 0, seq);
-
-	if (id != 0)
-		mnl_attr_put_u32(nlh, CTA_ID, htonl(id));
-	return nlh->nlmsg_len;
-}
-
-static size_t
-kct_create(char *buf, const struct ct_rec *r, uint32_t seq)
-{
-	struct ct_tuple mirror = kct_mirror(r);
-	struct nlmsghdr *nlh;
-
-	nlh = kct_start(
-	    buf, r, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, seq);
-	kct_put_tuple(nlh, CTA_TUPLE_REPLY, r, &mirror);
-	kct_put_nat(nlh, r, &mirror);
-	kct_put_fields(nlh, r, KCT_CREATE);
-	return nlh->nlmsg_len;
-}
-
-static size_t
-kct_update(char *buf, const struct ct_rec *r, uint32_t seq, enum kct_verb verb)
-{
-	struct nlmsghdr *nlh = kct_start(buf, r, IPCTNL_MSG_CT_NEW, 0, seq);
-
-	if (verb == KCT_TIMEOUT)
-		mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(r->timeout_s));
-	else
-		kct_put_fields(nlh, r, verb);
-	return nlh->nlmsg_len;
-}
-
-/* All lengths are multiples of four: messages follow each other. */
 static size_t
 kct_encode(
     char *buf, const struct ct_rec *r, const struct kct_try *t, uint32_t seq)
@@ -365,19 +86,21 @@ kct_encode(
 
 	switch ((enum kct_verb)t->verb) {
 	case KCT_CREATE:
-		return kct_create(buf, r, seq);
+		return kctmsg_create(buf, r, seq);
 	case KCT_REPLACE:
 		/* gone already is as good: sequence number 0 is not ours */
-		len = kct_delete(buf, r, 0, t->id);
-		return len + kct_create(buf + len, r, seq);
+		len = kctmsg_delete(buf, r, 0, t->id);
+		return len + kctmsg_create(buf + len, r, seq);
 	case KCT_DELETE:
-		return kct_delete(buf, r, seq, r->fields & CTF_ID ? r->id : 0);
+		return kctmsg_delete(
+		    buf, r, seq, r->fields & CTF_ID ? r->id : 0);
 	case KCT_DELETE_ID:
-		return kct_delete(buf, r, seq, t->id);
+		return kctmsg_delete(buf, r, seq, t->id);
 	case KCT_UPDATE:
 	case KCT_UPDATE_QUIET:
+		return kctmsg_update(buf, r, seq, t->verb == KCT_UPDATE);
 	case KCT_TIMEOUT:
-		return kct_update(buf, r, seq, t->verb);
+		return kctmsg_timeout(buf, r, seq);
 	case KCT_LOOK:
 	case KCT_DONE:
 		break;
@@ -508,12 +231,10 @@ kct_look(const struct ct_rec *r, struct kct_found *f)
 		struct nlmsghdr align;
 		char buf[KCT_MSG_MAX];
 	} req;
-	struct nlmsghdr *nlh;
+	size_t len = kctmsg_get(req.buf, r);
 
 	*f = (struct kct_found){.rec = r};
-	nlh = kct_start(req.buf, r, IPCTNL_MSG_CT_GET, 0, 0);
-	return nl_dump(&kct_nl, nlh, nlh->nlmsg_len, kct_found, f) != -1 &&
-	    f->there;
+	return nl_dump(&kct_nl, req.buf, len, kct_found, f) != -1 && f->there;
 }
 
 /*
