@@ -130,8 +130,10 @@ UNIT_LIBS := $(B)/libhagwd.a $(B)/libvrrpd.a $(B)/libsyncd.a $(B)/libnatd.a \
 $(B)/unit/%: $(B)/obj/regress/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $< $(FIRST) \
-	    $(UNIT_LIBS) $(call lib,$(PKGS) cmocka)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
+	    $(FIRST) $(UNIT_LIBS) $(call lib,$(PKGS) cmocka)
+
+$(B)/unit/test_sync_sim: $(B)/obj/regress/unit/sim.o
 
 # Names are unique within a program, not across: its own library first.
 $(B)/unit/test_vrrp_%: FIRST = $(B)/libvrrpd.a

@@ -3,8 +3,8 @@
  * events and dumps made one read ahead, a parent that takes time, and a
  * network between them that loses, repeats and reorders. One clock, seeded.
  */
-#ifndef TEST_SYNC_SIM_H
-#define TEST_SYNC_SIM_H
+#ifndef SIM_H
+#define SIM_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -68,6 +68,7 @@ struct sim {
 	unsigned int repeat; /* percent */
 	unsigned int jitter_us;
 	bool cut;
+	struct conf *conf[2];
 	struct sim_host h[2];
 	struct sim_packet net[SIM_PACKETS];
 	unsigned int npackets;
@@ -83,6 +84,8 @@ void sim_run(struct sim *, uint64_t us, unsigned int churn); /* changes/tick */
 /* Until the standby is ready and nothing is under way; false: never. */
 bool sim_settle(struct sim *, int master, uint64_t limit_us);
 void sim_fill(struct sim *, int host, unsigned int n);
+/* One flow there begins, ends or is updated, with its event. */
+void sim_change(struct sim *, struct sim_host *);
 /* Tuples in which the kernels differ. */
 unsigned int sim_differences(const struct sim *);
 unsigned int sim_count(const struct sim *, int host);
