@@ -174,8 +174,9 @@ INTRO = """\
 Written by `make bench`; one row by `make bench-NAME`. Both systems run on
 the same lab (network namespaces on one machine: two gateways, a client on
 each side, a cable for the flows), in turn: one repetition of each, then the
-next. Each repetition has a lab of its own. A figure is the median, with the
-least and the most. PASS and MISS compare with goals; they are no test.
+next. Each repetition has a lab of its own, but where a row says that there are
+pieces of a second or so in turn. A figure is the median, with the least and the
+most. PASS and MISS compare with goals; they are no test.
 
 Both gateways, the clients, the load and the measuring share the machine's
 cores: a rate is that of all of them together. CPU time is that of perf's

@@ -1,5 +1,6 @@
 """The rows of the table: what is measured, and how."""
 import array
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -43,12 +44,17 @@ class Row:
     function: object
     repeat: int = 5
     note: str = ""
+    together: bool = False
 
 
-def row(name, title, metrics, systems=(Hagw, Inject), repeat=5):
+def row(name, title, metrics, systems=(Hagw, Inject), repeat=5,
+        together=False):
+    """together: the function measures all systems itself, in short pieces
+    in turn, each on a lab of its own that is there all the while; the
+    others give one repetition of one system."""
     def register(function):
         ROWS[name] = Row(name, title, metrics, list(systems), function,
-                         repeat, (function.__doc__ or "").strip())
+                         repeat, (function.__doc__ or "").strip(), together)
         return function
     return register
 
@@ -203,11 +209,9 @@ def flow_cost(system, count, rate, op):
     out = tx_bytes(system.active, "eth2")
     back = tx_bytes(system.standby, "eth2")
     report = system.load(count, rate=rate, op=op)
-    if op == "update":
-        time.sleep(2)
-    else:
+    if op != "update":
         system.settle(0 if op == "delete" else count)
-        time.sleep(0.5)
+    time.sleep(0.5)
     used = cpu.us()
     return {"tx": used["tx"] / count, "rx": used["rx"] / count,
             "maker": cpu_us(report) / count, "busy": busy.percent(),
@@ -257,9 +261,8 @@ class SenderFloor:
 
 
 def sender_floor(system, count, rate, wire):
-    """CPU in us per event; hagw is stopped. wire: bytes per event, by op."""
-    for gw in reversed(system.pair.gateways):
-        gw.stop_hagwd()
+    """CPU in us per event; nothing of hagw runs. wire: bytes per event, by
+    op."""
     cost = {}
     for op, size in wire.items():
         floor = SenderFloor(system, size, SENDER_WAIT_US)
@@ -271,7 +274,33 @@ def sender_floor(system, count, rate, wire):
     return cost
 
 
-@row("cpu", "replicated flows at 20,000/s, 100,000 of them",
+OPS = {"create": "new", "update": "upd", "delete": "del"}
+
+
+def cpu_piece(system, count):
+    """One system, a second of each."""
+    costs, sample = {}, {}
+    for op in OPS:
+        costs[op] = flow_cost(system, count, 20000, op)
+        if op == "update" and not isinstance(system, Cache):
+            checked(system, sample)
+    new = costs["create"]
+    return {**sample, "wire": new["wire"], "back": new["back"], "maker": new["maker"],
+            **{f"{key}_{side}": costs[op][side]
+               for op, key in OPS.items() for side in ("tx", "rx")}}, {
+                   op: cost["wire"] for op, cost in costs.items()}
+
+
+def cpu_floors(system, count, wire):
+    """The same of programs that do what cannot be left out."""
+    rx = floor_cost(system, count, 20000, 16)
+    tx = sender_floor(system, count, 20000, wire)
+    return {name: value for op, key in OPS.items()
+            for name, value in ((f"{key}_floor", rx[op]),
+                                (f"{key}_tx_floor", tx[op]))}
+
+
+@row("cpu", "replicated flows at 20,000/s",
      [Metric("new_tx", "CPU per new flow, sender", "µs",
              [Goal(0.5, "inject")]),
       Metric("new_tx_floor", "floor: one program reads the events and sends "
@@ -298,45 +327,43 @@ def sender_floor(system, count, rate, wire):
       Metric("back", "bytes back per new flow", "B"),
       Metric("maker", "CPU per new flow of the program that makes them "
              "(kernel's event delivery in it)", "µs")],
-     [Hagw, Inject, Cache], repeat=8)
-def cpu_row(system_class, ctx):
+     [Hagw, Inject, Cache], repeat=16, together=True)
+def cpu_row(classes, repeat, ctx):
     """ctload makes flows in the active's kernel; CPU is that of all of
     hagw's processes on a node, or of conntrackd alone. conntrackd's cache
-    does not put them into the kernel. The floors are taken right after, at
-    the same rate: of the receiver ctload's CPU when it writes as many to
-    the standby's kernel, 16 at a time; of the sender, with hagw stopped,
-    that of a program that reads a burst of events 750 us after its first
-    and sends as many bytes to a program there."""
-    count = ctx.n(100000, 2000)
-    with system_class() as system:
-        system.quiet()
-        sample, differences, wire = {}, [], {}
-        for op, key in (("create", "new"), ("update", "upd"),
-                        ("delete", "del")):
-            cost = flow_cost(system, count, 20000, op)
-            wire[op] = cost["wire"]
-            sample[f"{key}_tx"] = cost["tx"]
-            sample[f"{key}_rx"] = cost["rx"]
-            if op == "create":
-                sample.update(wire=cost["wire"], back=cost["back"],
-                              maker=cost["maker"])
-            # a cache has to be committed to be compared: at the end only
-            if system_class is not Cache or op == "delete":
-                differences.append(system.tables())
-        checked(system, sample)
-        if system_class is Hagw:
-            floor = floor_cost(system, count // 2, 20000, 16)
-            sample.update(new_floor=floor["create"],
-                          upd_floor=floor["update"],
-                          del_floor=floor["delete"])
-            floor = sender_floor(system, count // 2, 20000, wire)
-            sample.update(new_tx_floor=floor["create"],
-                          upd_tx_floor=floor["update"],
-                          del_tx_floor=floor["delete"])
-        for op, difference in zip(("create", "update"), differences):
-            if difference:
-                sample["tables"] = f"after {op}: {difference}"
-        return sample
+    does not put them into the kernel. Each system has a lab that is there
+    all the while, and gets a second of new flows, one of updates and one of
+    ends in turn with the others; the first round is not counted. The floors
+    are taken in the same turns, on a fourth lab where no such system runs:
+    of the receiver ctload's CPU when it writes as many to the standby's
+    kernel, 16 at a time; of the sender that of a program that reads a burst
+    of events 750 us after its first and sends as many bytes to a program
+    there. The tables are compared while they hold the flows, in each turn;
+    a cache, which has to be committed for that, once at the end."""
+    count = ctx.n(20000, 2000)
+    samples = {c.name: [] for c in classes}
+    with contextlib.ExitStack() as labs:
+        systems = [labs.enter_context(c()) for c in classes]
+        bare = labs.enter_context(Hagw())
+        for gw in reversed(bare.pair.gateways):
+            gw.stop_hagwd()
+        for system in systems:
+            system.quiet()
+        for turn in range(repeat + 1):
+            order = systems[turn % len(systems):] + \
+                systems[:turn % len(systems)]
+            for system in order:
+                sample, wire = cpu_piece(system, count)
+                if system.name == "hagw":
+                    sample.update(cpu_floors(bare, count, wire))
+                if turn > 0:
+                    samples[system.name].append(sample)
+        for system in systems:
+            if isinstance(system, Cache):
+                system.load(count, rate=20000)
+                system.settle(count)
+                checked(system, samples[system.name][-1])
+    return samples
 
 
 SOURCES = 8
