@@ -12,7 +12,7 @@ import time
 
 from ..lab.core import LabError, call, handle_signals, raise_limits
 from . import report
-from .rows import ROWS, Context
+from .rows import ROWS, Context, told
 from .systems import ROOM, TITLES, Cache, Hagw, Inject
 
 
@@ -39,9 +39,7 @@ def one(spec, system_class, ctx):
     except LabError as e:
         sample = {"error": str(e)[:300]}
     sample["took_s"] = round(time.monotonic() - start, 1)
-    shown = {k: round(v, 3) if isinstance(v, float) else v
-             for k, v in sample.items()}
-    print(f"  {system_class.name:8} {json.dumps(shown)}", flush=True)
+    told(system_class.name, sample)
     return sample
 
 

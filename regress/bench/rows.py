@@ -72,6 +72,13 @@ class Context:
         return max(seconds * self.scale, least)
 
 
+def told(name, sample):
+    """Raw figures, as they come."""
+    shown = {k: round(v, 3) if isinstance(v, float) else v
+             for k, v in sample.items()}
+    print(f"  {name:8} {json.dumps(shown)}", flush=True)
+
+
 def checked(system, sample, wait=5, only=""):
     """Every measurement ends with the comparison of both tables."""
     difference = system.tables(wait, only)
@@ -274,6 +281,12 @@ def sender_floor(system, count, rate, wire):
     return cost
 
 
+def in_turn(systems, turn):
+    """Each one comes first as often as the others."""
+    at = turn % len(systems)
+    return systems[at:] + systems[:at]
+
+
 OPS = {"create": "new", "update": "upd", "delete": "del"}
 
 
@@ -350,12 +363,11 @@ def cpu_row(classes, repeat, ctx):
         for system in systems:
             system.quiet()
         for turn in range(repeat + 1):
-            order = systems[turn % len(systems):] + \
-                systems[:turn % len(systems)]
-            for system in order:
+            for system in in_turn(systems, turn):
                 sample, wire = cpu_piece(system, count)
                 if system.name == "hagw":
                     sample.update(cpu_floors(bare, count, wire))
+                told(system.name, sample)
                 if turn > 0:
                     samples[system.name].append(sample)
         for system in systems:
@@ -403,47 +415,65 @@ def connect(system, count):
              "µs"),
       Metric("wire", "wire bytes per connection", "B"),
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
-      Metric("seconds", "time the 10 s of connections took", "s"),
+      Metric("seconds", "time the 3 s of connections took", "s"),
       Metric("busy", "both cores busy", "%")],
-     [Hagw, Inject, Cache])
-def short(system_class, ctx):
-    """Connect, 64 bytes, 512 bytes back, close; 40,000 of them. The time
-    a closed connection is kept (tcp_timeout_time_wait) is 2 s on every
-    gateway so that its end counts too; a dump twice a second has the
-    kernel collect what expired. The receiver's floor is ctload's CPU when
-    it makes and deletes flows in the standby's kernel at that rate, 8 at a
-    time, right after; the sender's that of a program that reads events 3 ms
-    after the first and sends as many bytes to a program there, of 20,000
-    such connections more (beside hagw, which has the addresses)."""
-    count = ctx.n(40000, 2000)
-    with system_class() as system:
-        system.quiet()
-        pair = system.pair
-        for gw in pair.gateways:
-            gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 2)
-        for i in range(SOURCES):
-            pair.client1.ip("addr", "add", f"172.23.1.{i + 1}/16", "dev",
-                            "eth0")
-        server = pair.client2.tool("shortconn", "server", pair.outside,
-                                   "8000", "4")
-        server.read()
-        cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
-                  rx=system.standby.pids_of("sync"))
-        out = tx_bytes(system.active, "eth2")
-        report, share = connect(system, count)
-        used = cpu.us()
-        sample = {"tx": used["tx"] / count, "rx": used["rx"] / count,
-                  "wire": (tx_bytes(system.active, "eth2") - out) / count,
-                  "bad": report["bad"] + report["silent"], "busy": share,
-                  "seconds": report["seconds"]}
-        checked(system, sample)
-        if system_class is Hagw:
-            sample["floor"] = sum(floor_cost(
-                system, count // 2, 4000, 8, ("create", "delete")).values())
-            floor = SenderFloor(system, sample["wire"] / 2, BRIEF_WAIT_US)
-            connect(system, count // 2)
-            sample["tx_floor"] = floor.result()[0] / (count // 2)
-        return sample
+     [Hagw, Inject, Cache], repeat=10, together=True)
+def short(classes, repeat, ctx):
+    """Connect, 64 bytes, 512 bytes back, close; 12,000 of them in each turn
+    of a system, on a lab that is there all the while; the first round is
+    not counted. The time a closed connection is kept
+    (tcp_timeout_time_wait) is 2 s on every gateway so that its end counts
+    too; a dump twice a second has the kernel collect what expired. The
+    receiver's floor is ctload's CPU when it makes and deletes as many flows
+    in the standby's kernel at that rate, 8 at a time, right after; the
+    sender's that of a program that reads events 3 ms after the first and
+    sends as many bytes to a program there, of 12,000 such connections more
+    (beside hagw, which has the addresses)."""
+    count = ctx.n(12000, 2000)
+    samples = {c.name: [] for c in classes}
+    with contextlib.ExitStack() as labs:
+        systems = [labs.enter_context(c()) for c in classes]
+        for system in systems:
+            short_ready(system)
+        for turn in range(repeat + 1):
+            for system in in_turn(systems, turn):
+                sample = short_piece(system, count)
+                told(system.name, sample)
+                if turn > 0:
+                    samples[system.name].append(sample)
+    return samples
+
+
+def short_ready(system):
+    system.quiet()
+    for gw in system.pair.gateways:
+        gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 2)
+    for i in range(SOURCES):
+        system.pair.client1.ip("addr", "add", f"172.23.1.{i + 1}/16", "dev",
+                               "eth0")
+    server = system.pair.client2.tool("shortconn", "server",
+                                      system.pair.outside, "8000", "4")
+    server.read()
+
+
+def short_piece(system, count):
+    cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
+              rx=system.standby.pids_of("sync"))
+    out = tx_bytes(system.active, "eth2")
+    report, share = connect(system, count)
+    used = cpu.us()
+    sample = {"tx": used["tx"] / count, "rx": used["rx"] / count,
+              "wire": (tx_bytes(system.active, "eth2") - out) / count,
+              "bad": report["bad"] + report["silent"], "busy": share,
+              "seconds": report["seconds"]}
+    checked(system, sample)
+    if system.name == "hagw":
+        sample["floor"] = sum(floor_cost(
+            system, count, 4000, 8, ("create", "delete")).values())
+        floor = SenderFloor(system, sample["wire"] / 2, BRIEF_WAIT_US)
+        connect(system, count)
+        sample["tx_floor"] = floor.result()[0] / count
+    return sample
 
 
 LADDER = (20000, 40000, 60000, 80000, 100000, 120000, 150000, 180000, 220000)
