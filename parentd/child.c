@@ -177,7 +177,7 @@ child_drain(struct child *c)
 			c->messages++;
 			dispatch(c, &im);
 			if (c->id == PROC_SYNC)
-				return false; /* another batch is rare */
+				return false; /* mostly the only one */
 			break;
 		case IMSG_AGAIN:
 			return false;

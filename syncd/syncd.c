@@ -207,11 +207,10 @@ take_datagrams(void)
 	sync_deliver(&node, clock_us());
 }
 
-/* But for the last, which can hardly be there yet. */
 static void
 take_answers(void)
 {
-	while (quiet_until != 0 && node.apply.n > 1 && proc_take())
+	while (quiet_until != 0 && proc_take())
 		;
 }
 
@@ -310,17 +309,17 @@ turn(void)
 		return;
 	sync_flush(&node, now);
 	pace_dump(now);
-	if (sync_listens(&node))
+	if (sync_listens(&node) || now >= deaf_until)
 		deaf_until = 0;
-	if (!sync_patient(&node))
+	if (!sync_patient(&node) || now >= quiet_until)
 		quiet_until = 0;
 	io_watch(deaf_until == 0);
 	proc_listen(quiet_until == 0);
 	at = sync_deadline(&node, now);
 	if (deaf_until != 0 && deaf_until < at)
-		at = deaf_until > now ? deaf_until : now;
+		at = deaf_until;
 	if (quiet_until != 0 && quiet_until < at)
-		at = quiet_until > now ? quiet_until : now;
+		at = quiet_until;
 	tv = clock_tv(at - now);
 	proc_watch(timer, &tv);
 }
@@ -332,10 +331,6 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	take_datagrams();
-	if (clock_us() >= deaf_until)
-		deaf_until = 0;
-	if (clock_us() >= quiet_until)
-		quiet_until = 0;
 	if (conf != NULL)
 		sync_timer(&node, clock_us());
 	turn();
@@ -349,8 +344,8 @@ on_datagram(uint32_t peer, const uint8_t *dgram, size_t len)
 
 /*
  * That the kernel has what came would wake us up for itself: while datagrams
- * follow each other, hagwd's answer waits for the turn that the next of them
- * causes, DEAF_US at most.
+ * with records follow each other, what hagwd says waits for the turn that the
+ * next of them causes, DEAF_US at most.
  */
 static void
 on_datagrams(void)
@@ -361,6 +356,9 @@ on_datagrams(void)
 	if (conf != NULL)
 		sync_deliver(&node, now);
 	take_answers();
+	/* the timer, set anew in each turn, is not called during a flood */
+	if (conf != NULL && sync_deadline(&node, now) <= now)
+		sync_timer(&node, now);
 	if (node.apply.last_id != last) {
 		quiet_until = now - heard_us < DEAF_US ? now + DEAF_US : 0;
 		heard_us = now;

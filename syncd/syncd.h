@@ -232,7 +232,7 @@ struct slots {
 	uint16_t *at; /* by sequence number */
 	uint16_t *spare; /* given back */
 	uint32_t nspare;
-	uint32_t touched; /* places that were ever taken */
+	uint32_t touched; /* places taken since the last reset */
 };
 
 bool slots_init(struct slots *, uint64_t size); /* a power of two <= 65536 */
@@ -367,7 +367,7 @@ void peer_ask_handover(struct peer *, uint64_t now, bool by_operator);
 struct wr peer_begin(struct peer *, uint64_t now);
 void peer_end(struct peer *, const struct wr *);
 
-/* What seq is kept in, base <= seq <= head. */
+/* What seq is kept in, base <= seq <= head, of a stream that began. */
 struct tx_slot *tx_slot(const struct tx *, uint64_t seq);
 void tx_start(struct peer *); /* a new, empty stream */
 void tx_stop(struct peer *); /* what is unconfirmed is given up */
@@ -709,7 +709,7 @@ const char *sync_refusal(enum crypt_res);
 void sync_late(struct sync *, bool);
 /* After a flush: something here waits for a peer's word. */
 bool sync_listens(const struct sync *);
-/* What the kernel took is all that hagwd has to tell, and that may wait. */
+/* Nothing here waits for hagwd's word: it may wait some milliseconds. */
 bool sync_patient(const struct sync *);
 /* Microseconds on the clock at which sync_timer wants to be called. */
 uint64_t sync_deadline(const struct sync *, uint64_t now);

@@ -92,6 +92,22 @@ test_no_child_starves_another(void **state)
 				    (enum proc_id)loud, (enum proc_id)quiet);
 }
 
+/* A batch of flows is enough for a turn, and a look for another is spared. */
+static void
+test_one_batch_at_a_time(void **state)
+{
+	int sync = running(PROC_SYNC);
+
+	(void)state;
+	flood(sync, 1);
+	for (int turn = 1; turn <= 3; turn++) {
+		event_base_loop(hagwd.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		assert_int_equal(hagwd.children[PROC_SYNC].messages, turn);
+	}
+	hear(CHILD_READ_BATCH);
+	done(PROC_SYNC, sync);
+}
+
 static void
 test_vrrpd_comes_first(void **state)
 {
@@ -112,6 +128,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_child_starves_another),
+	    cmocka_unit_test(test_one_batch_at_a_time),
 	    cmocka_unit_test(test_vrrpd_comes_first),
 	};
 	int failed;
