@@ -12,7 +12,7 @@ import time
 
 from ..lab.core import LabError, call, handle_signals, raise_limits
 from . import report
-from .rows import ROWS, Context, told
+from .rows import ROWS, Context, attempt
 from .systems import ROOM, TITLES, Cache, Hagw, Inject
 
 
@@ -32,25 +32,12 @@ def keep_configurations():
                   file=sys.stderr)
 
 
-def one(spec, system_class, ctx):
-    start = time.monotonic()
-    try:
-        sample = spec.function(system_class, ctx)
-    except LabError as e:
-        sample = {"error": str(e)[:300]}
-    sample["took_s"] = round(time.monotonic() - start, 1)
-    told(system_class.name, sample)
-    return sample
-
-
 def one_by_one(spec, classes, repeat, ctx):
     samples = {c.name: [] for c in classes}
     for _ in range(repeat):
         for system_class in classes:
-            took = samples[system_class.name]
-            took.append(one(spec, system_class, ctx))
-            if "error" in took[-1]:  # once more; it stays in the account
-                took.append(one(spec, system_class, ctx))
+            samples[system_class.name].append(attempt(
+                system_class.name, spec.function, system_class, ctx))
     return samples
 
 

@@ -53,8 +53,10 @@ def goal_text(goal, metric):
 def ratio(result, key, of="inject"):
     """To another system, or None. The median of the repetitions' own: the
     two of one ran one after the other, the machine changes by the minute."""
-    pairs = zip(values(result, "hagw", key), values(result, of, key))
-    found = [own / other for own, other in pairs if other]
+    pairs = zip(result["samples"].get("hagw", []),
+                result["samples"].get(of, []))
+    found = [own[key] / other[key] for own, other in pairs
+             if own.get(key) is not None and other.get(key)]
     return statistics.median(found) if found else None
 
 
@@ -101,10 +103,10 @@ def tables(result):
 
 
 def uncounted(result):
-    """Repetitions that gave no figures, and why."""
-    why = [f"{TITLES[system]}: {s['error'].splitlines()[0]}"
+    """Attempts that gave no figures, and why."""
+    why = [f"{TITLES[system]}: {s[key].splitlines()[0]}"
            for system, samples in result["samples"].items()
-           for s in samples if "error" in s]
+           for s in samples for key in ("failed", "error") if key in s]
     return [f"Not counted, and made once more: {'; '.join(why)}."] if why \
         else []
 

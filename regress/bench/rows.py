@@ -72,11 +72,23 @@ class Context:
         return max(seconds * self.scale, least)
 
 
-def told(name, sample):
-    """Raw figures, as they come."""
-    shown = {k: round(v, 3) if isinstance(v, float) else v
-             for k, v in sample.items()}
-    print(f"  {name:8} {json.dumps(shown)}", flush=True)
+def attempt(name, function, *args):
+    """A sample, shown; of what fails the cause, and it is tried again."""
+    sample = {}
+    for _ in range(2):
+        start = time.monotonic()
+        before = {"failed": sample["error"]} if "error" in sample else {}
+        try:
+            sample = {**function(*args), **before}
+        except LabError as e:
+            sample = {"error": str(e)[:300], **before}
+        sample["took_s"] = round(time.monotonic() - start, 1)
+        shown = {k: round(v, 3) if isinstance(v, float) else v
+                 for k, v in sample.items()}
+        print(f"  {name:8} {json.dumps(shown)}", flush=True)
+        if "error" not in sample:
+            break
+    return sample
 
 
 def checked(system, sample, wait=5, only=""):
@@ -290,18 +302,21 @@ def in_turn(systems, turn):
 OPS = {"create": "new", "update": "upd", "delete": "del"}
 
 
-def cpu_piece(system, count):
-    """One system, a second of each."""
+def cpu_piece(system, bare, count):
+    """One system, a second of each, and beside hagw the floors."""
     costs, sample = {}, {}
     for op in OPS:
         costs[op] = flow_cost(system, count, 20000, op)
         if op == "update" and not isinstance(system, Cache):
             checked(system, sample)
     new = costs["create"]
-    return {**sample, "wire": new["wire"], "back": new["back"], "maker": new["maker"],
-            **{f"{key}_{side}": costs[op][side]
-               for op, key in OPS.items() for side in ("tx", "rx")}}, {
-                   op: cost["wire"] for op, cost in costs.items()}
+    sample.update(wire=new["wire"], back=new["back"], maker=new["maker"],
+                  **{f"{key}_{side}": costs[op][side]
+                     for op, key in OPS.items() for side in ("tx", "rx")})
+    if isinstance(system, Hagw):
+        sample.update(cpu_floors(bare, count, {
+            op: cost["wire"] for op, cost in costs.items()}))
+    return sample
 
 
 def cpu_floors(system, count, wire):
@@ -340,7 +355,7 @@ def cpu_floors(system, count, wire):
       Metric("back", "bytes back per new flow", "B"),
       Metric("maker", "CPU per new flow of the program that makes them "
              "(kernel's event delivery in it)", "µs")],
-     [Hagw, Inject, Cache], repeat=16, together=True)
+     [Hagw, Inject, Cache], repeat=15, together=True)
 def cpu_row(classes, repeat, ctx):
     """ctload makes flows in the active's kernel; CPU is that of all of
     hagw's processes on a node, or of conntrackd alone. conntrackd's cache
@@ -364,10 +379,7 @@ def cpu_row(classes, repeat, ctx):
             system.quiet()
         for turn in range(repeat + 1):
             for system in in_turn(systems, turn):
-                sample, wire = cpu_piece(system, count)
-                if system.name == "hagw":
-                    sample.update(cpu_floors(bare, count, wire))
-                told(system.name, sample)
+                sample = attempt(system.name, cpu_piece, system, bare, count)
                 if turn > 0:
                     samples[system.name].append(sample)
         for system in systems:
@@ -417,7 +429,7 @@ def connect(system, count):
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
       Metric("seconds", "time the 3 s of connections took", "s"),
       Metric("busy", "both cores busy", "%")],
-     [Hagw, Inject, Cache], repeat=10, together=True)
+     [Hagw, Inject, Cache], repeat=9, together=True)
 def short(classes, repeat, ctx):
     """Connect, 64 bytes, 512 bytes back, close; 12,000 of them in each turn
     of a system, on a lab that is there all the while; the first round is
@@ -437,8 +449,7 @@ def short(classes, repeat, ctx):
             short_ready(system)
         for turn in range(repeat + 1):
             for system in in_turn(systems, turn):
-                sample = short_piece(system, count)
-                told(system.name, sample)
+                sample = attempt(system.name, short_piece, system, count)
                 if turn > 0:
                     samples[system.name].append(sample)
     return samples
@@ -467,7 +478,7 @@ def short_piece(system, count):
               "bad": report["bad"] + report["silent"], "busy": share,
               "seconds": report["seconds"]}
     checked(system, sample)
-    if system.name == "hagw":
+    if isinstance(system, Hagw):
         sample["floor"] = sum(floor_cost(
             system, count, 4000, 8, ("create", "delete")).values())
         floor = SenderFloor(system, sample["wire"] / 2, BRIEF_WAIT_US)
