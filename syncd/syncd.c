@@ -47,8 +47,8 @@ static struct event *events_pause;
 static uint64_t drained_us;
 static struct pace pace;
 static uint64_t deaf_until; /* no peer is listened to; 0: all are */
-static uint64_t quiet_until; /* nor is hagwd; 0: it is */
-static uint64_t heard_us; /* records */
+static uint64_t quiet_until; /* hagwd is not listened to; 0: it is */
+static uint64_t heard_us; /* when records came last */
 static int dump_fd = -1;
 static struct event *dump_ev;
 static bool dump_waits; /* dump_ev is added */
