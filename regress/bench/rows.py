@@ -384,10 +384,17 @@ def cpu_row(classes, repeat, ctx):
                     samples[system.name].append(sample)
         for system in systems:
             if isinstance(system, Cache):
-                system.load(count, rate=20000)
-                system.settle(count)
-                checked(system, samples[system.name][-1])
+                said = attempt(system.name, committed, system, count)
+                samples[system.name][-1]["tables"] = (
+                    said.get("tables") or said["error"])
     return samples
+
+
+def committed(system, count):
+    """A cache compared by its commit, which nothing may follow."""
+    system.load(count, rate=20000)
+    system.settle(count)
+    return checked(system, {})
 
 
 SOURCES = 8
