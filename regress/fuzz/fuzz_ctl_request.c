@@ -14,7 +14,7 @@
 #include "ctl/ctld_client.c"
 
 #define USERS 4
-#define ASKED 64
+#define ASKED 64 /* more than can be open at a time */
 
 static struct event_base *loop;
 static struct {
@@ -40,10 +40,12 @@ on_request(uint32_t id, const struct ctl_request *req)
 	CHECK(req->reserved == 0 && req->number <= CTL_EVENTS_MAX);
 	for (unsigned int i = 0; i < ASKED; i++)
 		CHECK(!asked[i].open || asked[i].id != id);
-	nopen += !asked[nasked % ASKED].open;
+	CHECK(++nopen <= USERS * CLIENT_REQUESTS_MAX);
+	/* one that is not answered stays where it is, however many follow */
+	while (asked[nasked % ASKED].open)
+		nasked++;
 	asked[nasked % ASKED].id = id;
 	asked[nasked++ % ASKED].open = true;
-	CHECK(nopen <= USERS * CLIENT_REQUESTS_MAX);
 }
 
 static void

@@ -1,5 +1,6 @@
 """Each fuzz target over its whole corpus, and a few seconds beyond it."""
 import os
+import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 FUZZ = TOP / "regress/fuzz"
 TARGETS = sorted(p.stem[len("fuzz_"):] for p in FUZZ.glob("fuzz_*.c"))
+FOUND = TOP / "build/fuzz/found"
 SECONDS = 3
 SECONDS_FULL = 60
 CORPUS_FILES = 100
@@ -17,13 +19,17 @@ CORPUS_BYTES = 200 * 1024
 
 
 def fuzz(target, seconds):
-    with tempfile.TemporaryDirectory() as found:
+    """What an earlier run found is in the corpus: repeating a run that
+    failed does not make it well."""
+    with tempfile.TemporaryDirectory() as corpus:
+        for path in FOUND.glob(f"{target}-*"):
+            shutil.copy(path, corpus)
         return subprocess.run(
             ["nice", str(TOP / "build/fuzz" / f"fuzz_{target}"),
              f"-max_total_time={seconds}", "-timeout=10",
              "-rss_limit_mb=2048", "-max_len=4096",
-             f"-artifact_prefix={TOP}/build/fuzz/found/{target}-",
-             found, str(FUZZ / "corpus" / target)],
+             f"-artifact_prefix={FOUND}/{target}-",
+             corpus, str(FUZZ / "corpus" / target)],
             cwd=TOP, timeout=300, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ,
@@ -36,7 +42,7 @@ def runs(full):
     built = subprocess.run(["make", "-s", "fuzz-bins"], cwd=TOP, timeout=600,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert built.returncode == 0, built.stdout.decode()[-6000:]
-    (TOP / "build/fuzz/found").mkdir(exist_ok=True)
+    FOUND.mkdir(exist_ok=True)
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {t: pool.submit(fuzz, t, SECONDS_FULL if full else SECONDS)
                for t in TARGETS}
