@@ -134,18 +134,20 @@ rule_closing(struct nftnl_rule *r, const struct nat_rule *n)
 /*
  * A packet in the middle of a connection that this host does not know: its
  * record may be under way, and a RST would end it. A SYN is answered as
- * always, so services on the vip (and closed ports) behave.
+ * always, so services on the vip (and closed ports) behave. What is told
+ * without a look into a set comes first: every datagram of syncd's and every
+ * advertisement passes here.
  */
 static void
 rule_guard_vip(struct nftnl_rule *r, const struct nat_rule *n)
 {
 	(void)n;
-	match_ipv4(r);
-	match_addr(r, OFF_DADDR);
-	expr_lookup(r, nft_set_name(NS_VIP4), 0, false);
 	match_ct(r, NFT_CT_STATE, ST_NEW | ST_INVALID);
 	match_flags(r, TCPF_FIN | TCPF_SYN | TCPF_RST | TCPF_ACK, NFT_CMP_NEQ,
 	    TCPF_SYN);
+	match_ipv4(r);
+	match_addr(r, OFF_DADDR);
+	expr_lookup(r, nft_set_name(NS_VIP4), 0, false);
 	expr_verdict(r, NF_DROP);
 }
 
@@ -154,12 +156,12 @@ static void
 rule_guard_unreach(struct nftnl_rule *r, const struct nat_rule *n)
 {
 	(void)n;
-	match_ipv4(r);
-	match_addr(r, OFF_SADDR);
-	expr_lookup(r, nft_set_name(NS_VIP4), 0, false);
 	match_proto(r, IPPROTO_ICMP);
 	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, NFT_REG_1);
 	expr_cmp(r, NFT_CMP_EQ, ICMP_PORT_UNREACH, 2);
+	match_ipv4(r);
+	match_addr(r, OFF_SADDR);
+	expr_lookup(r, nft_set_name(NS_VIP4), 0, false);
 	match_grace(r, true);
 	expr_verdict(r, NF_DROP);
 }
