@@ -15,7 +15,8 @@
 
 #define EVENT_TURN  4096 /* events per loop turn */
 #define EVENT_DRAIN 1000000 /* events before a barrier, at most */
-#define DEAF_US     5000 /* until the others are heard again, at most */
+#define DEAF_US     8000 /* until peers are heard again, at most */
+#define QUIET_US    5000 /* until hagwd is */
 #define DUMP_TURN   16 /* reads of a dump per loop turn, 1-2 ms in all */
 
 static const struct sandbox_call syncd_calls[] = {
@@ -41,6 +42,7 @@ static uint8_t next_key[HAGW_SYNC_KEYLEN];
 static bool path_down;
 
 static struct event *timer;
+static uint64_t timer_at; /* when it calls; 0: it does not */
 static int events_fd = -1;
 static struct event *events_ev;
 static struct event *events_pause;
@@ -215,10 +217,20 @@ take_answers(void)
 }
 
 /*
- * An ACK would wake us up for itself: while many events come, what a peer
- * says waits for the turn that the next of them cause, DEAF_US at most, if
- * nothing here waits for it.
+ * An ACK would wake us up for itself, and a look for it at each turn costs
+ * as much as an event or two: while many events come, what a peer says waits
+ * for the first of their turns after half of DEAF_US, which is what it waits
+ * at most, if nothing here waits for it.
  */
+static void
+listen_later(uint64_t now)
+{
+	if (deaf_until > now + DEAF_US / 2)
+		return;
+	take_datagrams();
+	deaf_until = pace_dense(&pace, now) ? now + DEAF_US : 0;
+}
+
 static void
 on_events(evutil_socket_t fd, short what, void *arg)
 {
@@ -230,8 +242,7 @@ on_events(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_READ && dump_fd == -1)
 		nap(pace_gather(&pace, clock_us()));
 	n = drain_events(EVENT_TURN);
-	take_datagrams();
-	deaf_until = pace_dense(&pace, drained_us) ? drained_us + DEAF_US : 0;
+	listen_later(drained_us);
 	turn();
 	pause = pace_pause(&pace, clock_us(), n, node.pending.merged);
 	if (pause > 0)
@@ -320,6 +331,9 @@ turn(void)
 		at = deaf_until;
 	if (quiet_until != 0 && quiet_until < at)
 		at = quiet_until;
+	if (at == timer_at)
+		return;
+	timer_at = at;
 	tv = clock_tv(at - now);
 	proc_watch(timer, &tv);
 }
@@ -330,6 +344,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	timer_at = 0;
 	take_datagrams();
 	if (conf != NULL)
 		sync_timer(&node, clock_us());
@@ -345,7 +360,7 @@ on_datagram(uint32_t peer, const uint8_t *dgram, size_t len)
 /*
  * That the kernel has what came would wake us up for itself: while datagrams
  * with records follow each other, what hagwd says waits for the turn that the
- * next of them causes, DEAF_US at most.
+ * next of them causes, QUIET_US at most.
  */
 static void
 on_datagrams(void)
@@ -360,7 +375,7 @@ on_datagrams(void)
 	if (conf != NULL && sync_deadline(&node, now) <= now)
 		sync_timer(&node, now);
 	if (node.apply.last_id != last) {
-		quiet_until = now - heard_us < DEAF_US ? now + DEAF_US : 0;
+		quiet_until = now - heard_us < QUIET_US ? now + QUIET_US : 0;
 		heard_us = now;
 	}
 	turn();
