@@ -695,7 +695,7 @@ sync_deadline(const struct sync *s, uint64_t now)
 
 		if (s->peers[i] == NULL)
 			continue;
-		if ((t = peer_deadline(s->peers[i], now)) < at)
+		if ((t = peer_deadline(s->peers[i])) < at)
 			at = t;
 	}
 	if (s->barrier.on && s->barrier.until_us < at)
@@ -705,5 +705,5 @@ sync_deadline(const struct sync *s, uint64_t now)
 	    s->dump.read_us + SETTLE_PACE_US > now &&
 	    s->dump.read_us + SETTLE_PACE_US < at)
 		at = s->dump.read_us + SETTLE_PACE_US;
-	return at < now ? now : at;
+	return at;
 }

@@ -300,7 +300,7 @@ peer_timer(struct peer *p, uint64_t now)
 }
 
 uint64_t
-peer_deadline(const struct peer *p, uint64_t now)
+peer_deadline(const struct peer *p)
 {
 	uint64_t at = p->hb_at;
 
@@ -308,7 +308,5 @@ peer_deadline(const struct peer *p, uint64_t now)
 		at = down_at(p);
 	if (p->rx.ack_at != 0 && p->rx.ack_at < at)
 		at = p->rx.ack_at;
-	if (tx_deadline(p) < at)
-		at = tx_deadline(p);
-	return at < now ? now : at;
+	return tx_deadline(p) < at ? tx_deadline(p) : at;
 }

@@ -309,12 +309,26 @@ pace_dump(uint64_t now)
 		event_del(dump_ev);
 }
 
+/*
+ * One that is set anew is not called in this turn, even where it is due: a
+ * flood of datagrams could put it off for ever.
+ */
+static void
+set_timer(uint64_t at, uint64_t now)
+{
+	struct timeval tv = clock_tv(at > now ? at - now : 0);
+
+	if (at == timer_at)
+		return;
+	timer_at = at;
+	proc_watch(timer, &tv);
+}
+
 /* The end of everything that may have caused something. */
 static void
 turn(void)
 {
 	uint64_t now = clock_us(), at;
-	struct timeval tv;
 
 	if (conf == NULL)
 		return;
@@ -331,11 +345,7 @@ turn(void)
 		at = deaf_until;
 	if (quiet_until != 0 && quiet_until < at)
 		at = quiet_until;
-	if (at == timer_at)
-		return;
-	timer_at = at;
-	tv = clock_tv(at - now);
-	proc_watch(timer, &tv);
+	set_timer(at, now);
 }
 
 static void
@@ -371,9 +381,6 @@ on_datagrams(void)
 	if (conf != NULL)
 		sync_deliver(&node, now);
 	take_answers();
-	/* the timer, set anew in each turn, is not called during a flood */
-	if (conf != NULL && sync_deadline(&node, now) <= now)
-		sync_timer(&node, now);
 	if (node.apply.last_id != last) {
 		quiet_until = now - heard_us < QUIET_US ? now + QUIET_US : 0;
 		heard_us = now;

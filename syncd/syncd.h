@@ -360,7 +360,7 @@ enum crypt_res peer_input(struct peer *, uint64_t now, const uint8_t *, size_t);
 /* Send what is due: acknowledgements, records, heartbeats, repeats. */
 void peer_flush(struct peer *, uint64_t now);
 void peer_timer(struct peer *, uint64_t now);
-uint64_t peer_deadline(const struct peer *, uint64_t now);
+uint64_t peer_deadline(const struct peer *);
 void peer_heartbeat(struct peer *, uint64_t now); /* at once */
 void peer_ask_handover(struct peer *, uint64_t now, bool by_operator);
 /* For tx and rx: a datagram under way, and the sealed one sent. */
@@ -711,7 +711,10 @@ void sync_late(struct sync *, bool);
 bool sync_listens(const struct sync *);
 /* Nothing here waits for hagwd's word: it may wait some milliseconds. */
 bool sync_patient(const struct sync *);
-/* Microseconds on the clock at which sync_timer wants to be called. */
+/*
+ * Microseconds on the clock at which sync_timer wants to be called; what was
+ * missed stays as it was until then, so that a timer need not be set anew.
+ */
 uint64_t sync_deadline(const struct sync *, uint64_t now);
 void sync_timer(struct sync *, uint64_t now);
 void sync_applied(struct sync *, uint32_t id, const struct imsg_ct_fail *,
