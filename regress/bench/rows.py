@@ -264,19 +264,26 @@ class SenderFloor:
         self.watch = system.active.tool("ctwatch", "-w", str(wait_us), "-s",
                                         peer, "-b", str(self.size))
         self.watch.read()
-        self.before = self.watch.ask("report")
+        self.first = self.watch.ask("report")
 
-    def result(self):
-        """CPU in us, and events read."""
-        time.sleep(0.5)
+    def measure(self):
+        """Of now and of when what is returned is called."""
+        before = self.watch.ask("report")
+
+        def done():
+            after = self.watch.ask("report")
+            return {"us": cpu_us(after) - cpu_us(before),
+                    "events": after["events"] - before["events"]}
+        return done
+
+    def close(self):
         after = self.watch.ask("report")
         self.watch.stop()
         taken = self.sink.ask("report")["taken"]
         self.sink.stop()
-        events = after["events"] - self.before["events"]
+        events = after["events"] - self.first["events"]
         if after["overruns"] or taken < events * self.size / 1500 * 0.9:
             raise LabError(f"sender's floor: {after}, {taken} datagrams came")
-        return cpu_us(after) - cpu_us(self.before), events
 
 
 def sender_floor(system, count, rate, wire):
@@ -285,11 +292,14 @@ def sender_floor(system, count, rate, wire):
     cost = {}
     for op, size in wire.items():
         floor = SenderFloor(system, size, SENDER_WAIT_US)
+        done = floor.measure()
         system.load(count, rate=rate, op=op, first=4000000)
-        used, events = floor.result()
-        if events != count:
-            raise LabError(f"sender's floor, {op}: {events} of {count}")
-        cost[op] = used / count
+        time.sleep(0.5)
+        used = done()
+        floor.close()
+        if used["events"] != count:
+            raise LabError(f"sender's floor, {op}: {used} of {count}")
+        cost[op] = used["us"] / count
     return cost
 
 
@@ -398,29 +408,38 @@ def committed(system, count):
 
 
 SOURCES = 8
+SHORT_RATE = 4000  # connections per second
+SHORT_WARM_S = 3  # until as many are forgotten as made
 
 
-def connect(system, count):
-    """So many connections, until they are forgotten; the client's report,
-    and the percentage both processors were busy meanwhile."""
-    pair = system.pair
-    busy = Busy()
-    client = pair.client1.tool("shortconn", "client", pair.outside, "8000",
-                               "4", "4000", str(count), "172.23.1.1",
-                               str(SOURCES))
-    end = time.monotonic() + count / 4000 + 3
-    while time.monotonic() < end:
-        time.sleep(0.5)
+def forget(system, seconds):
+    """What expired is collected up to a minute later: a dump twice a second
+    has the kernel do it at once."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
         system.active.run(["sh", "-c", "conntrack -L >/dev/null 2>&1; :"])
+        time.sleep(max(min(0.5, left), 0))
+
+
+def connect(system, seconds, measure):
+    """Short connections, and a time of them in which as many are forgotten
+    as made: how many those were, what measure says of it, and the client's
+    report."""
+    total = int(SHORT_RATE * (SHORT_WARM_S + seconds + 1))
+    client = system.pair.client1.tool(
+        "shortconn", "client", system.pair.outside, "8000", "4",
+        str(SHORT_RATE), str(total), "172.23.1.1", str(SOURCES))
+    forget(system, SHORT_WARM_S)
+    start, done = time.monotonic(), measure()
+    forget(system, seconds)
+    took, used = time.monotonic() - start, done()
     report = client.read(30)
-    share = busy.percent()
     for _ in range(20):
+        forget(system, 0.5)
         if system.active.flows() < 50:
             break
-        system.active.run(["sh", "-c", "conntrack -L >/dev/null 2>&1; :"])
-        time.sleep(0.5)
     time.sleep(1)
-    return report, share
+    return total / report["seconds"] * took, used, report
 
 
 @row("short", "whole short TCP connections through the gateway, 4,000/s",
@@ -434,21 +453,21 @@ def connect(system, count):
              "µs"),
       Metric("wire", "wire bytes per connection", "B"),
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
-      Metric("seconds", "time the 3 s of connections took", "s"),
+      Metric("made", "connections per second", ""),
       Metric("busy", "both cores busy", "%")],
      [Hagw, Inject, Cache], repeat=9, together=True)
 def short(classes, repeat, ctx):
-    """Connect, 64 bytes, 512 bytes back, close; 12,000 of them in each turn
-    of a system, on a lab that is there all the while; the first round is
-    not counted. The time a closed connection is kept
-    (tcp_timeout_time_wait) is 2 s on every gateway so that its end counts
-    too; a dump twice a second has the kernel collect what expired. The
-    receiver's floor is ctload's CPU when it makes and deletes as many flows
-    in the standby's kernel at that rate, 8 at a time, right after; the
-    sender's that of a program that reads events 3 ms after the first and
-    sends as many bytes to a program there, of 12,000 such connections more
-    (beside hagw, which has the addresses)."""
-    count = ctx.n(12000, 2000)
+    """Connect, 64 bytes, 512 bytes back, close; each system in turn for 7 s,
+    on a lab that is there all the while, and measured for 3 of them, in
+    which as many connections are forgotten as made; the first round is not
+    counted. The time a closed connection is kept (tcp_timeout_time_wait) is
+    2 s on every gateway; a dump twice a second has the kernel collect what
+    expired. The receiver's floor is ctload's CPU when it makes and deletes
+    as many flows in the standby's kernel at that rate, 8 at a time, right
+    after; the sender's that of a program that reads events 3 ms after the
+    first and sends as many bytes to a program there, of as many such
+    connections more (beside hagw, which has the addresses)."""
+    seconds = ctx.s(3)
     samples = {c.name: [] for c in classes}
     with contextlib.ExitStack() as labs:
         systems = [labs.enter_context(c()) for c in classes]
@@ -456,7 +475,7 @@ def short(classes, repeat, ctx):
             short_ready(system)
         for turn in range(repeat + 1):
             for system in in_turn(systems, turn):
-                sample = attempt(system.name, short_piece, system, count)
+                sample = attempt(system.name, short_piece, system, seconds)
                 if turn > 0:
                     samples[system.name].append(sample)
     return samples
@@ -474,23 +493,27 @@ def short_ready(system):
     server.read()
 
 
-def short_piece(system, count):
-    cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
-              rx=system.standby.pids_of("sync"))
-    out = tx_bytes(system.active, "eth2")
-    report, share = connect(system, count)
-    used = cpu.us()
-    sample = {"tx": used["tx"] / count, "rx": used["rx"] / count,
-              "wire": (tx_bytes(system.active, "eth2") - out) / count,
-              "bad": report["bad"] + report["silent"], "busy": share,
-              "seconds": report["seconds"]}
+def short_piece(system, seconds):
+    def measure():
+        cpu = Cpu(system.active, tx=system.active.pids_of("sync"),
+                  rx=system.standby.pids_of("sync"))
+        busy, out = Busy(), tx_bytes(system.active, "eth2")
+        return lambda: {"wire": tx_bytes(system.active, "eth2") - out,
+                        "busy": busy.percent(), **cpu.us()}
+
+    made, used, report = connect(system, seconds, measure)
+    sample = {key: used[key] / made for key in ("tx", "rx", "wire")}
+    sample.update(busy=used["busy"], bad=report["bad"] + report["silent"],
+                  made=report["opened"] / report["seconds"])
     checked(system, sample)
     if isinstance(system, Hagw):
         sample["floor"] = sum(floor_cost(
-            system, count, 4000, 8, ("create", "delete")).values())
+            system, int(SHORT_RATE * seconds), SHORT_RATE, 8,
+            ("create", "delete")).values())
         floor = SenderFloor(system, sample["wire"] / 2, BRIEF_WAIT_US)
-        connect(system, count)
-        sample["tx_floor"] = floor.result()[0] / count
+        made, used, _ = connect(system, seconds, floor.measure)
+        floor.close()
+        sample["tx_floor"] = used["us"] / made
     return sample
 
 
