@@ -276,14 +276,19 @@ class SenderFloor:
                     "events": after["events"] - before["events"]}
         return done
 
-    def close(self):
+    def check(self):
         after = self.watch.ask("report")
-        self.watch.stop()
         taken = self.sink.ask("report")["taken"]
-        self.sink.stop()
         events = after["events"] - self.first["events"]
         if after["overruns"] or taken < events * self.size / 1500 * 0.9:
             raise LabError(f"sender's floor: {after}, {taken} datagrams came")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.watch.stop()
+        self.sink.stop()
 
 
 def sender_floor(system, count, rate, wire):
@@ -291,12 +296,12 @@ def sender_floor(system, count, rate, wire):
     op."""
     cost = {}
     for op, size in wire.items():
-        floor = SenderFloor(system, size, SENDER_WAIT_US)
-        done = floor.measure()
-        system.load(count, rate=rate, op=op, first=4000000)
-        time.sleep(0.5)
-        used = done()
-        floor.close()
+        with SenderFloor(system, size, SENDER_WAIT_US) as floor:
+            done = floor.measure()
+            system.load(count, rate=rate, op=op, first=4000000)
+            time.sleep(0.5)
+            used = done()
+            floor.check()
         if used["events"] != count:
             raise LabError(f"sender's floor, {op}: {used} of {count}")
         cost[op] = used["us"] / count
@@ -410,15 +415,17 @@ def committed(system, count):
 SOURCES = 8
 SHORT_RATE = 4000  # connections per second
 SHORT_WARM_S = 3  # until as many are forgotten as made
+SHORT_EVENTS = 3  # of each: assured, closing, gone
 
 
-def forget(system, seconds):
-    """What expired is collected up to a minute later: a dump twice a second
-    has the kernel do it at once."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
+def forget(system, start, end):
+    """What expired is collected up to a minute later: a dump has the kernel
+    do it at once, each half second between two times."""
+    while start < end:
+        time.sleep(max(start - time.monotonic(), 0))
         system.active.run(["sh", "-c", "conntrack -L >/dev/null 2>&1; :"])
-        time.sleep(max(min(0.5, left), 0))
+        start += 0.5
+    time.sleep(max(end - time.monotonic(), 0))
 
 
 def connect(system, seconds, measure):
@@ -429,17 +436,19 @@ def connect(system, seconds, measure):
     client = system.pair.client1.tool(
         "shortconn", "client", system.pair.outside, "8000", "4",
         str(SHORT_RATE), str(total), "172.23.1.1", str(SOURCES))
-    forget(system, SHORT_WARM_S)
-    start, done = time.monotonic(), measure()
-    forget(system, seconds)
-    took, used = time.monotonic() - start, done()
+    start = time.monotonic() + SHORT_WARM_S
+    forget(system, start - SHORT_WARM_S, start)
+    done, before = measure(), client.ask("report")
+    forget(system, start, start + seconds)
+    after, used = client.ask("report"), done()
     report = client.read(30)
     for _ in range(20):
-        forget(system, 0.5)
+        now = time.monotonic()
+        forget(system, now, now + 0.5)
         if system.active.flows() < 50:
             break
     time.sleep(1)
-    return total / report["seconds"] * took, used, report
+    return after["opened"] - before["opened"], used, report
 
 
 @row("short", "whole short TCP connections through the gateway, 4,000/s",
@@ -504,16 +513,18 @@ def short_piece(system, seconds):
     made, used, report = connect(system, seconds, measure)
     sample = {key: used[key] / made for key in ("tx", "rx", "wire")}
     sample.update(busy=used["busy"], bad=report["bad"] + report["silent"],
-                  made=report["opened"] / report["seconds"])
+                  made=made / seconds)
     checked(system, sample)
     if isinstance(system, Hagw):
         sample["floor"] = sum(floor_cost(
             system, int(SHORT_RATE * seconds), SHORT_RATE, 8,
             ("create", "delete")).values())
-        floor = SenderFloor(system, sample["wire"] / 2, BRIEF_WAIT_US)
-        made, used, _ = connect(system, seconds, floor.measure)
-        floor.close()
+        with SenderFloor(system, sample["wire"] / SHORT_EVENTS,
+                         BRIEF_WAIT_US) as floor:
+            made, used, _ = connect(system, seconds, floor.measure)
+            floor.check()
         sample["tx_floor"] = used["us"] / made
+        sample["events"] = used["events"] / made
     return sample
 
 

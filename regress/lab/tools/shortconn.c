@@ -5,8 +5,8 @@
  *	shortconn client ADDR PORT NPORTS RATE COUNT SOURCE NSOURCES
  *
  * Ports and source addresses are counted up from the first; no connection
- * has the tuple of another one. The client closes first. At the end the
- * client prints its report.
+ * has the tuple of another one. The client closes first. It prints its
+ * report for each line of standard input, and at the end.
  */
 #include <sys/epoll.h>
 
@@ -169,17 +169,34 @@ client_event(int fd)
 }
 
 static void
+report(const char *line)
+{
+	(void)line;
+	printf("{\"opened\": %llu, \"good\": %llu, \"bad\": %llu, "
+	       "\"silent\": %llu}\n",
+	    (unsigned long long)opened, (unsigned long long)good,
+	    (unsigned long long)bad, (unsigned long long)under_way);
+}
+
+static void
 client(uint64_t rate, uint64_t count)
 {
 	uint64_t start = tool_now_us(), due, ticks, last = start;
 	int tfd = tool_timer(TICK_US);
 	struct epoll_event ev[EVENTS];
+	struct tool_line line = {0};
 
 	tool_watch(epfd, tfd, (uint64_t)tfd, EPOLLIN);
+	tool_watch(epfd, STDIN_FILENO, STDIN_FILENO, EPOLLIN);
 	while (opened < count || under_way > 0) {
 		int n = epoll_wait(epfd, ev, EVENTS, 100);
 
 		for (int k = 0; k < n; k++) {
+			if (ev[k].data.u64 == STDIN_FILENO) {
+				if (tool_control(&line, report) == -1)
+					exit(1);
+				continue;
+			}
 			if ((int)ev[k].data.u64 != tfd) {
 				client_event((int)ev[k].data.u64);
 				continue;
@@ -195,11 +212,7 @@ client(uint64_t rate, uint64_t count)
 		if (opened == count && tool_now_us() - last > GIVE_UP_US)
 			break;
 	}
-	printf("{\"opened\": %llu, \"good\": %llu, \"bad\": %llu, "
-	       "\"silent\": %llu, \"seconds\": %.3f}\n",
-	    (unsigned long long)opened, (unsigned long long)good,
-	    (unsigned long long)bad, (unsigned long long)under_way,
-	    (double)(tool_now_us() - start) / 1000000);
+	report(NULL);
 }
 
 static void
