@@ -14,7 +14,7 @@
 #include "natd.h"
 
 /* Part of the hash: raise it when the same plan is encoded otherwise. */
-#define PLAN_FORMAT 1
+#define PLAN_FORMAT 2
 
 #define PROTO_VRRP  112
 
