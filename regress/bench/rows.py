@@ -476,7 +476,7 @@ def short(classes, repeat, ctx):
     after; the sender's that of a program that reads events 3 ms after the
     first and sends as many bytes to a program there, of as many such
     connections more (beside hagw, which has the addresses)."""
-    seconds = ctx.s(3)
+    seconds = round(ctx.s(3) * 2) / 2  # whole dumps
     samples = {c.name: [] for c in classes}
     with contextlib.ExitStack() as labs:
         systems = [labs.enter_context(c()) for c in classes]
