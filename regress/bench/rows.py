@@ -430,17 +430,18 @@ def forget(system, start, end):
 
 def connect(system, seconds, measure):
     """Short connections, and a time of them in which as many are forgotten
-    as made: how many those were, what measure says of it, and the client's
-    report."""
+    as made: how many those were and how many a second, what measure says of
+    them, and the client's report."""
     total = int(SHORT_RATE * (SHORT_WARM_S + seconds + 1))
     client = system.pair.client1.tool(
         "shortconn", "client", system.pair.outside, "8000", "4",
         str(SHORT_RATE), str(total), "172.23.1.1", str(SOURCES))
     start = time.monotonic() + SHORT_WARM_S
     forget(system, start - SHORT_WARM_S, start)
-    done, before = measure(), client.ask("report")
+    done, before, began = measure(), client.ask("report"), time.monotonic()
     forget(system, start, start + seconds)
-    after, used = client.ask("report"), done()
+    after, ended, used = client.ask("report"), time.monotonic(), done()
+    made = after["opened"] - before["opened"]
     report = client.read(30)
     for _ in range(20):
         now = time.monotonic()
@@ -448,7 +449,7 @@ def connect(system, seconds, measure):
         if system.active.flows() < 50:
             break
     time.sleep(1)
-    return after["opened"] - before["opened"], used, report
+    return made, made / (ended - began), used, report
 
 
 @row("short", "whole short TCP connections through the gateway, 4,000/s",
@@ -510,10 +511,10 @@ def short_piece(system, seconds):
         return lambda: {"wire": tx_bytes(system.active, "eth2") - out,
                         "busy": busy.percent(), **cpu.us()}
 
-    made, used, report = connect(system, seconds, measure)
+    made, rate, used, report = connect(system, seconds, measure)
     sample = {key: used[key] / made for key in ("tx", "rx", "wire")}
     sample.update(busy=used["busy"], bad=report["bad"] + report["silent"],
-                  made=made / seconds)
+                  made=rate)
     checked(system, sample)
     if isinstance(system, Hagw):
         sample["floor"] = sum(floor_cost(
@@ -521,7 +522,7 @@ def short_piece(system, seconds):
             ("create", "delete")).values())
         with SenderFloor(system, sample["wire"] / SHORT_EVENTS,
                          BRIEF_WAIT_US) as floor:
-            made, used, _ = connect(system, seconds, floor.measure)
+            made, _, used, _ = connect(system, seconds, floor.measure)
             floor.check()
         sample["tx_floor"] = used["us"] / made
         sample["events"] = used["events"] / made
