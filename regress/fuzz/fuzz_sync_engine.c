@@ -388,6 +388,15 @@ in_raw(struct in *in, int i)
 	deliver(i, &w, plain);
 }
 
+/* By what step() reads; the other numbers are no datagrams. */
+static void (*const datagrams[])(struct in *, int) = {
+    [2] = in_heartbeat,
+    [3] = in_data,
+    [4] = in_data,
+    [5] = in_ack,
+    [6] = in_raw,
+};
+
 /* The kernel and hagwd */
 
 static struct ct_rec
@@ -498,19 +507,6 @@ step(struct in *in)
 		/* all that was due is done */
 		CHECK(sync_deadline(&node, now) > now);
 		break;
-	case 2:
-		in_heartbeat(in, i);
-		break;
-	case 3:
-	case 4:
-		in_data(in, i);
-		break;
-	case 5:
-		in_ack(in, i);
-		break;
-	case 6:
-		in_raw(in, i);
-		break;
 	case 7:
 		boot(i, senders[i].epoch + 1);
 		break;
@@ -543,6 +539,8 @@ step(struct in *in)
 	case 15:
 		sync_flush(&node, now);
 		break;
+	default:
+		datagrams[op & 15](in, i);
 	}
 	invariants();
 }
