@@ -315,7 +315,7 @@ bench: ## measure hagw beside keepalived and conntrackd (as root)
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.bench
 
-bench-%: ## one row of it, such as bench-cpu
+bench-%: ## one row of it, such as bench-cpu-1
 	@$(MAKE) --no-print-directory deps users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.bench $*
