@@ -12,7 +12,8 @@ import time
 
 from ..lab.core import LabError, call, handle_signals, raise_limits
 from . import report
-from .rows import ROWS, Context, attempt
+from .rows import ROWS
+from .table import Context, attempt
 from .systems import ROOM, TITLES, Cache, Hagw, Inject
 
 

@@ -1,0 +1,184 @@
+"""Rows of speed: how many flows a second, how late, how long a bulk takes."""
+import array
+import json
+import pathlib
+import threading
+import time
+
+from ..lab.core import TOOLS, LabError, wait_for
+from .measure import Busy, percentile
+from .systems import Hagw, Inject
+from .table import Goal, Metric, checked, row
+
+LADDER = (20000, 40000, 60000, 80000, 100000, 120000, 150000, 180000, 220000)
+
+
+@row("rate", "sustained new flows per second, nothing lost, equal tables",
+     [Metric("rate", "highest rate held", "/s",
+             [Goal(120000, least=True), Goal(1.5, "inject", least=True)]),
+      Metric("busy", "both cores busy at it", "%"),
+      Metric("flat_out", "made and replicated per second, flat out", "/s",
+             [Goal(1.5, "inject", least=True)])],
+     [Hagw, Inject])
+def rate_row(system_class, ctx):
+    """Rates of a ladder for 2 s each, a new lab for each: a step is held
+    when the maker kept its rate (95 %), the standby had everything 0.5 s
+    after the last flow, nothing was counted as lost, and the tables are
+    equal. Then 300,000 flows as fast as they can be made: until the
+    standby has all."""
+    best, busy_at, steps = 0, 0.0, {}
+    for rate in LADDER:
+        count = ctx.n(rate * 2, 5000)
+        with system_class() as system:
+            busy = Busy()
+            report = system.load(count, rate=rate, batch=64)
+            share = busy.percent()
+            try:
+                took = system.settle(count, 20)
+            except LabError:
+                took = 99.0
+            held = (report["per_second"] > rate * 0.95 and took < 0.5 and
+                    not any(system.losses().values()))
+            equal = system.tables() if held else "not looked at"
+            steps[rate] = [report["per_second"], took, equal or "equal"]
+            if not held or equal:
+                break
+            best, busy_at = rate, share
+    with system_class() as system:
+        count = ctx.n(300000, 5000)
+        start = time.monotonic()
+        system.load(count)
+        try:
+            system.settle(count, 60)
+            flat = count / (time.monotonic() - start)
+        except LabError:
+            flat = 0
+        return checked(system, {"rate": best, "busy": busy_at,
+                                "flat_out": flat, "steps": steps}, 10)
+
+
+def times_of(path):
+    values = array.array("Q")
+    values.frombytes(pathlib.Path(path).read_bytes())
+    return values
+
+
+def latency(system, count, rate, batch, first):
+    """(p50, p99, greatest) in ms from made to there, and how many were not
+    there 10 s later; None: none was."""
+    made, there = system.lab.dir / "made", system.lab.dir / "there"
+    watch = system.standby.tool("ctwatch", "-d", "20.0.0.0", "-f",
+                                str(first), "-n", str(first + count))
+    watch.read()
+    system.load(count, rate=rate, first=first, times=made, batch=batch)
+    end = time.monotonic() + 10
+    while watch.ask("report")["seen"] < count and time.monotonic() < end:
+        time.sleep(0.1)
+    watch.ask(f"save {there}", 30)
+    watch.stop()
+    seen = times_of(there)[first:]
+    waits = [(b - a) / 1000 for a, b in zip(times_of(made), seen) if b]
+    if not waits:
+        return None, None, None, count
+    return (percentile(waits, 50), percentile(waits, 99), max(waits),
+            count - len(waits))
+
+
+@row("latency", "made at the active → usable in the standby's kernel",
+     [Metric(f"{p}_{key}", f"{p} at {text}", "ms",
+             [Goal(most), Goal(1, "inject")])
+      for key, text in (("1k", "1,000/s"), ("20k", "20,000/s, 20 at a time"),
+                        ("one", "20,000/s, one by one"))
+      for p, most in (("p50", 2), ("p99", 10))] +
+     [Metric("max_20k", "longest at 20,000/s", "ms"),
+      Metric("wake_p50", "of the difference, floor: one process wakes "
+             "another, p50", "ms"),
+      Metric("wake_p99", "the same, p99", "ms"),
+      Metric("missed", "never seen", "", [Goal(0, worst=True)])],
+     [Hagw, Inject], repeat=8)
+def latency_row(system_class, ctx):
+    """From just before the system call that makes a flow to its event on the
+    standby, seen by a listener of real-time priority. On that way hagw's
+    syncd wakes the parent, who alone may change the kernel; conntrackd
+    changes it itself. What such a step takes is measured right after: two
+    processes, a socket pair, a message each ms."""
+    with system_class() as system:
+        few, many = ctx.n(5000, 500), ctx.n(100000, 2000)
+        slow = latency(system, few, 1000, 1, 0)
+        fast = latency(system, many, 20000, 20, few)
+        single = latency(system, many, 20000, 1, few + many)
+        step = {}
+        if system_class is Hagw:
+            report = json.loads(system.standby.run(
+                [TOOLS / "wakeup", str(ctx.n(3000, 500))]).stdout)
+            step = {f"wake_{p}": report[f"{p}_us"] / 1000
+                    for p in ("p50", "p99")}
+        return checked(system, {
+            **step,
+            "p50_1k": slow[0], "p99_1k": slow[1],
+            "p50_20k": fast[0], "p99_20k": fast[1],
+            "p50_one": single[0], "p99_one": single[1],
+            "max_20k": max((w[2] or 0) for w in (fast, single)),
+            "missed": slow[3] + fast[3] + single[3]})
+
+
+class Arrival(threading.Thread):
+    """When did the standby have that many flows?"""
+
+    def __init__(self, system, count):
+        super().__init__(daemon=True)
+        self.system, self.count = system, count
+        self.begin = time.monotonic()
+        self.first = self.all = None
+        self.start()
+
+    def run(self):
+        while self.all is None and time.monotonic() < self.begin + 300:
+            held = self.system.standby.flows()
+            now = time.monotonic() - self.begin
+            if held > 1000 and self.first is None:
+                self.first = now
+            if held >= self.count:
+                self.all = now
+            time.sleep(0.1)
+
+
+@row("bulk", "bulk of 1,000,000 flows into an empty standby",
+     [Metric("seconds", "from the start of its daemon to all flows there",
+             "s", [Goal(10)]),
+      Metric("floor", "floor: one program makes as many there", "s"),
+      Metric("first", "of it until the first thousand", "s"),
+      Metric("p50", "live lag meanwhile, p50", "ms"),
+      Metric("p99", "live lag meanwhile, p99", "ms", [Goal(20)]),
+      Metric("missed", "of 3,000 live flows not seen coming within 10 s",
+             "")],
+     [Hagw, Inject])
+def bulk(system_class, ctx):
+    """The standby's daemons are stopped and its table is flushed; then they
+    are started (conntrackd: and conntrackd -n, which asks for the table).
+    1,000 new flows a second from the first thousand on; their lag. The floor
+    is taken between the two, in the flushed table, by ctload."""
+    count = ctx.n(1000000, 5000)
+    with system_class() as system:
+        system.fill(count)
+        standby = system.standby
+        if system_class is Hagw:
+            standby.stop_hagwd()
+        else:
+            for daemon in standby.daemons:
+                daemon.stop()
+        standby.run(["conntrack", "-F"], check=False)
+        made = system.load(count, batch=128, host=standby)
+        standby.run(["conntrack", "-F"], check=False)
+        arrival = Arrival(system, count)
+        standby.start_hagwd(wait=True)
+        if system_class is not Hagw:
+            time.sleep(2)  # past its own purge
+            standby.ctl("-n")
+        wait_for("the first flows", lambda: arrival.first, 120, 0.02)
+        lag = latency(system, ctx.n(3000, 500), 1000, 1, count)
+        wait_for("all flows", lambda: arrival.all, 300)
+        return checked(system, {"seconds": arrival.all,
+                                "floor": count / made["per_second"],
+                                "first": arrival.first, "p50": lag[0],
+                                "p99": lag[1], "missed": lag[3]}, 20)
