@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
@@ -49,9 +50,16 @@ struct kct_pass {
 
 struct kct_found {
 	const struct ct_rec *rec;
+	struct ct_tuple orig;
 	bool there;
 	bool same;
+	uint8_t tcp_state; /* enum tcp_conntrack */
 	uint32_t id;
+};
+
+union kct_msg {
+	struct nlmsghdr align;
+	char buf[KCT_MSG_MAX];
 };
 
 static struct nlsock kct_nl = {.fd = -1};
@@ -191,23 +199,42 @@ kct_found_tuple(const struct nlattr *attr, void *arg)
 	return MNL_CB_OK;
 }
 
+/* CTA_PROTOINFO, and the nest of TCP in it. */
+static int
+kct_found_state(const struct nlattr *attr, void *arg)
+{
+	uint8_t *state = arg;
+
+	if (mnl_attr_get_type(attr) != CTA_PROTOINFO_TCP)
+		return MNL_CB_OK;
+	mnl_attr_for_each_nested (attr, attr)
+		if (mnl_attr_get_type(attr) == CTA_PROTOINFO_TCP_STATE &&
+		    mnl_attr_get_payload_len(attr) == sizeof(*state))
+			*state = mnl_attr_get_u8(attr);
+	return MNL_CB_OK;
+}
+
 static int
 kct_found(void *arg, const struct nlmsghdr *nlh)
 {
 	struct kct_found *f = arg;
 	const struct ct_rec *r = f->rec;
-	struct ct_tuple orig = {0}, reply = {0};
+	struct ct_tuple reply = {0};
 	const struct nlattr *attr;
 
 	mnl_attr_for_each (attr, nlh, sizeof(struct nfgenmsg)) {
 		switch (mnl_attr_get_type(attr)) {
 		case CTA_TUPLE_ORIG:
 			(void)mnl_attr_parse_nested(
-			    attr, kct_found_tuple, &orig);
+			    attr, kct_found_tuple, &f->orig);
 			break;
 		case CTA_TUPLE_REPLY:
 			(void)mnl_attr_parse_nested(
 			    attr, kct_found_tuple, &reply);
+			break;
+		case CTA_PROTOINFO:
+			(void)mnl_attr_parse_nested(
+			    attr, kct_found_state, &f->tcp_state);
 			break;
 		case CTA_ID:
 			f->id = ntohl(mnl_attr_get_u32(attr));
@@ -215,31 +242,71 @@ kct_found(void *arg, const struct nlmsghdr *nlh)
 		}
 	}
 	/* An entry can also be found by its reply tuple: that is another. */
-	f->there = memcmp(&orig.src, &r->orig.src, kct_alen(r)) == 0 &&
-	    memcmp(&orig.dst, &r->orig.dst, kct_alen(r)) == 0 &&
-	    orig.sport == r->orig.sport &&
-	    (kct_icmp(r) || orig.dport == r->orig.dport);
+	f->there = memcmp(&f->orig.src, &r->orig.src, kct_alen(r)) == 0 &&
+	    memcmp(&f->orig.dst, &r->orig.dst, kct_alen(r)) == 0 &&
+	    f->orig.sport == r->orig.sport &&
+	    (kct_icmp(r) || f->orig.dport == r->orig.dport);
 	f->same = kct_reply_is(r, &reply);
 	return 0;
+}
+
+static void
+kct_ignore(void *arg, uint32_t seq, int error)
+{
+	(void)arg;
+	(void)seq;
+	(void)error;
 }
 
 /* Is there an entry with this original tuple? */
 static bool
 kct_look(const struct ct_rec *r, struct kct_found *f)
 {
-	union {
-		struct nlmsghdr align;
-		char buf[KCT_MSG_MAX];
-	} req;
+	union kct_msg req;
 	size_t len = kctmsg_get(req.buf, r);
 
 	*f = (struct kct_found){.rec = r};
 	return nl_dump(&kct_nl, req.buf, len, kct_found, f) != -1 && f->there;
 }
 
+/* Both sides have sent a FIN. */
+static bool
+kct_over(uint8_t tcp_state)
+{
+	return tcp_state == TCP_CONNTRACK_LAST_ACK ||
+	    tcp_state == TCP_CONNTRACK_TIME_WAIT;
+}
+
+/*
+ * Another flow has the reply tuple that this one needs. Its owner has used
+ * its port again, so one that is over gives way. One whose time has come is
+ * still in the table, where creating trips over it, and collected by the
+ * look itself.
+ */
+static bool
+kct_make_way(const struct ct_rec *r)
+{
+	struct kct_found f = {.rec = r};
+	struct ct_rec other = *r;
+	union kct_msg req;
+
+	if (r->proto != IPPROTO_TCP)
+		return false;
+	if (nl_dump(&kct_nl, req.buf, kctmsg_get_reply(req.buf, r), kct_found,
+		&f) == -1)
+		return errno == ENOENT;
+	if (!kct_over(f.tcp_state))
+		return false;
+	other.orig = f.orig;
+	return nl_batch(&kct_nl, req.buf,
+		   kctmsg_delete(req.buf, &other, 0, f.id), 0, kct_ignore,
+		   NULL) != -1;
+}
+
 /*
  * The entry exists, but is it this flow? With the same translation it is
- * updated. With another it is what is left of an earlier flow and gives way.
+ * updated. With another, or when it is over and this flow is not, it is what
+ * is left of an earlier one and gives way.
  * None by this original tuple: another flow holds the reply tuple, a clash.
  */
 static enum kct_verb
@@ -248,11 +315,15 @@ kct_exists(const struct ct_rec *r, struct kct_try *t)
 	struct kct_found f;
 
 	if (!kct_look(r, &f)) {
+		if (kct_make_way(r))
+			return KCT_CREATE;
 		kct_clashed = true;
 		return KCT_DONE;
 	}
 	t->id = f.id;
-	return f.same ? KCT_UPDATE : KCT_REPLACE;
+	if (!f.same || (kct_over(f.tcp_state) && !kct_over(r->tcp_state)))
+		return KCT_REPLACE;
+	return KCT_UPDATE;
 }
 
 /*

@@ -292,15 +292,22 @@ put_fields(struct out *o, const struct ct_rec *r, bool status, bool create)
 
 /* The headers are written last, by finish. */
 static struct out
-start(char *buf, const struct ct_rec *r)
+start_by(char *buf, const struct ct_rec *r, uint16_t type,
+    const struct ct_tuple *tuple)
 {
 	struct out o = {
 	    buf, buf + NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct nfgenmsg))};
 
-	put_tuple(&o, CTA_TUPLE_ORIG, r, &r->orig);
+	put_tuple(&o, type, r, tuple);
 	if (r->zone != 0)
 		put_u16(&o, CTA_ZONE, htons(r->zone));
 	return o;
+}
+
+static struct out
+start(char *buf, const struct ct_rec *r)
+{
+	return start_by(buf, r, CTA_TUPLE_ORIG, &r->orig);
 }
 
 static size_t
@@ -327,6 +334,14 @@ size_t
 kctmsg_get(char *buf, const struct ct_rec *r)
 {
 	struct out o = start(buf, r);
+
+	return finish(&o, r, IPCTNL_MSG_CT_GET, 0, 0);
+}
+
+size_t
+kctmsg_get_reply(char *buf, const struct ct_rec *r)
+{
+	struct out o = start_by(buf, r, CTA_TUPLE_REPLY, &r->reply);
 
 	return finish(&o, r, IPCTNL_MSG_CT_GET, 0, 0);
 }

@@ -13,6 +13,7 @@
 #define KCT_MSG_MAX 640 /* bytes; IPv6 TCP with NAT takes less than 400 */
 
 size_t kctmsg_get(char *buf, const struct ct_rec *);
+size_t kctmsg_get_reply(char *buf, const struct ct_rec *);
 /* id: only the entry with it, 0: any; host order. */
 size_t kctmsg_delete(
     char *buf, const struct ct_rec *, uint32_t seq, uint32_t id);

@@ -172,6 +172,16 @@ left_s(void)
 	return atol(s + strlen("<timeout>"));
 }
 
+/* Of the only entry. */
+static uint32_t
+id_now(void)
+{
+	const char *s = strstr(tk_out("conntrack -L -o id 2>/dev/null"), "id=");
+
+	assert_non_null(s);
+	return (uint32_t)strtoul(s + strlen("id="), NULL, 10);
+}
+
 static int
 setup(void **state)
 {
@@ -449,6 +459,61 @@ reply_clash_is_told(void **state)
 	tk_has(tk_out("conntrack -L 2>/dev/null"), "src=10.1.0.2");
 }
 
+/*
+ * A flow's port is used again by its owner while an entry of the flow before
+ * is here: over, or over its time and not collected yet.
+ */
+static void
+over_gives_way(void **state)
+{
+	struct ct_rec r[2];
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	snat(&r[0], "198.51.100.1", 5555);
+	r[0].tcp_state = TCP_CONNTRACK_TIME_WAIT;
+	r[0].timeout_s = 100;
+	r[1] = flow(IPPROTO_TCP, "10.1.0.3", 4000, "192.0.2.9", 80);
+	snat(&r[1], "198.51.100.1", 5555);
+	apply(&r[0], 0);
+	apply(&r[1], 0);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "ESTABLISHED src=10.1.0.3");
+
+	r[0].tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	apply(&r[0], EEXIST); /* the other lives */
+	r[1].op = CT_OP_UPDATE;
+	r[1].timeout_s = 1;
+	apply(&r[1], 0);
+	usleep(1100000);
+	apply(&r[0], 0);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "ESTABLISHED src=10.1.0.2");
+}
+
+/* The same ports on both sides: what the flow before was like is gone. */
+static void
+over_is_not_updated(void **state)
+{
+	struct ct_rec r;
+	uint32_t id;
+
+	(void)state;
+	TK_NEED();
+	r = flow(IPPROTO_TCP, "10.1.0.2", 4000, "192.0.2.9", 80);
+	r.tcp_state = TCP_CONNTRACK_LAST_ACK;
+	apply(&r, 0);
+	id = id_now();
+	apply(&r, 0); /* a bulk tells it again */
+	assert_int_equal(id_now(), id);
+	r.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	apply(&r, 0);
+	assert_int_not_equal(id_now(), id);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "ESTABLISHED");
+}
+
 static void
 timeout_only(void **state)
 {
@@ -475,21 +540,19 @@ static void
 delete_by_id(void **state)
 {
 	struct ct_rec r;
-	unsigned long id;
+	uint32_t id;
 
 	(void)state;
 	TK_NEED();
 	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
 	apply(&r, 0);
-	id =
-	    strtoul(strstr(tk_out("conntrack -L -o id 2>/dev/null"), "id=") + 3,
-		NULL, 10);
+	id = id_now();
 	r.op = CT_OP_DELETE;
 	r.fields |= CTF_ID;
-	r.id = (uint32_t)id + 1;
+	r.id = id + 1;
 	apply(&r, 0); /* another entry's: left alone */
 	assert_int_equal(flows(""), 1);
-	r.id = (uint32_t)id;
+	r.id = id;
 	apply(&r, 0);
 	assert_int_equal(flows(""), 0);
 	r.fields &= (uint16_t)~CTF_ID;
@@ -683,6 +746,8 @@ main(void)
 	    T(other_translation_gives_way),
 	    T(delete_leaves_the_other),
 	    T(reply_clash_is_told),
+	    T(over_gives_way),
+	    T(over_is_not_updated),
 	    T(timeout_only),
 	    T(delete_by_id),
 	    T(order_within_a_batch),
