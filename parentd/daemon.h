@@ -141,6 +141,7 @@ void nets_to_syncd(const struct conf *old);
 void nets_to_ctld(void);
 void nets_events(bool on); /* does the kernel report flows to syncd? */
 void nets_retry(void); /* each second: what could not be opened */
+void nets_timeouts_tick(void); /* each second: are they as syncd knows? */
 void nets_link(const char *ifname);
 void nets_links(void); /* tell vrrpd of all its links */
 void nets_addr(int ifindex, struct in_addr, bool deleted);

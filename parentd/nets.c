@@ -20,6 +20,7 @@
 #include "log.h"
 
 #define CT_EVENT_RCVBUF (64 << 20) /* 250,000 events */
+#define TIMEOUTS_TICKS  10 /* seconds between two looks at them */
 
 static int net_ifindex[CONF_NETS_MAX]; /* when its sockets were made */
 static bool net_told[CONF_NETS_MAX]; /* failure is logged once */
@@ -169,13 +170,25 @@ sync_open_missing(void)
 }
 
 static void
-sync_send_timeouts(void)
+sync_send_timeouts(bool changed_only)
 {
 	struct imsg_ct_timeouts t = {0};
 
 	sysctl_ct_timeouts(&t);
+	if (changed_only && memcmp(&t, &hagwd.view.timeouts, sizeof(t)) == 0)
+		return;
 	hagwd.view.timeouts = t;
 	child_send(PROC_SYNC, IMSG_CT_TIMEOUTS, 0, &t, sizeof(t));
+}
+
+/* The administrator's to change at any time, and nobody tells. */
+void
+nets_timeouts_tick(void)
+{
+	static unsigned int ticks;
+
+	if (hagwd.conf->h.sync.npaths != 0 && ++ticks % TIMEOUTS_TICKS == 0)
+		sync_send_timeouts(true);
 }
 
 /*
@@ -215,7 +228,7 @@ nets_to_syncd(const struct conf *old)
 	if (old == NULL || !conf_net_same_sync(old, hagwd.conf))
 		memset(sync_open, 0, sizeof(sync_open));
 	sync_open_missing();
-	sync_send_timeouts();
+	sync_send_timeouts(false);
 	for (int i = 0; i < hagwd.conf->h.sync.npaths; i++)
 		net_send_link(hagwd.conf->h.sync.paths[i]);
 }

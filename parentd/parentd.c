@@ -301,6 +301,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	takeover_refresh();
 	health_tick();
 	nets_retry();
+	nets_timeouts_tick();
 	control_expire();
 	child_tick();
 	notify_tick();
