@@ -26,6 +26,7 @@ enum ct_op {
 #define CTF_TCP     0x0008 /* tcp_state */
 #define CTF_TCP_WIN 0x0010 /* wscale_*, tcp_flags_* */
 #define CTF_ID      0x0020 /* id: delete only the entry with this id */
+#define CTF_OVER    0x0040 /* a FIN came from both sides: its end is no event */
 
 /*
  * Addresses and ports in network order. ICMP: the id stands in sport, type

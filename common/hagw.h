@@ -20,9 +20,15 @@
 #define HAGW_SOCK_NAME      "hagw.sock"
 #define HAGW_GROUP          "hagw" /* may look, not change */
 #define HAGW_NFT_TABLE      "hagw" /* family inet; the only table touched */
-/* Bit 127 of a flow's 128 label bits (16 bytes): a FIN or RST was seen. */
-#define HAGW_CT_LABEL       "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x80"
+/*
+ * Of a flow's 128 label bits (16 bytes) the last byte's upper three are
+ * hagw's: a FIN was seen from the original side, from the other, a RST.
+ */
 #define HAGW_CT_LABEL_LEN   16
+#define HAGW_CT_LABEL_AT    15
+#define HAGW_CT_FIN_ORIG    0x80
+#define HAGW_CT_FIN_REPLY   0x40
+#define HAGW_CT_RST         0x20
 
 #define HAGW_SYNC_PORT      3780 /* UDP */
 #define HAGW_SYNC_KEYLEN    32 /* bytes, AEAD key */

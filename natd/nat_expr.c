@@ -71,15 +71,15 @@ expr_ct_events(struct nftnl_rule *r, uint32_t mask)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
 }
 
-/* More bits, to those the flow has. */
+/* To those the flow has. */
 void
-expr_ct_label(struct nftnl_rule *r)
+expr_ct_label(struct nftnl_rule *r, uint8_t bits)
 {
+	uint8_t label[HAGW_CT_LABEL_LEN] = {[HAGW_CT_LABEL_AT] = bits};
 	struct nftnl_expr *e = append(r, "immediate");
 
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
-	nftnl_expr_set(
-	    e, NFTNL_EXPR_IMM_DATA, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, label, sizeof(label));
 	e = append(r, "ct");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_LABELS);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_SREG, NFT_REG_1);
@@ -112,6 +112,17 @@ expr_mask(struct nftnl_rule *r, const void *mask, uint32_t len)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
+}
+
+void
+expr_ct_labels_are(struct nftnl_rule *r, uint8_t mask, uint8_t want)
+{
+	uint8_t masks[HAGW_CT_LABEL_LEN] = {[HAGW_CT_LABEL_AT] = mask};
+	uint8_t label[HAGW_CT_LABEL_LEN] = {[HAGW_CT_LABEL_AT] = want};
+
+	expr_ct(r, NFT_CT_LABELS, NFT_REG_1);
+	expr_mask(r, masks, sizeof(masks));
+	expr_cmp(r, NFT_CMP_EQ, label, sizeof(label));
 }
 
 void

@@ -70,6 +70,7 @@ static const struct set_def {
 #define P_DSTNAT (-100)
 #define P_GUARD  (-5) /* before other tables' filters see the packet */
 #define P_SRCNAT 100
+#define P_LAST   INT32_MAX /* after all who may drop it */
 
 static const struct chain_def {
 	const char *name;
@@ -82,6 +83,7 @@ static const struct chain_def {
     [NC_EVENT_FWD] = {"event_fwd", "filter", NF_INET_FORWARD, P_MANGLE},
     [NC_EVENT_IN] = {"event_in", "filter", NF_INET_LOCAL_IN, P_MANGLE},
     [NC_EVENT_OUT] = {"event_out", "filter", NF_INET_LOCAL_OUT, P_MANGLE},
+    [NC_CLOSE_FWD] = {"close_fwd", "filter", NF_INET_FORWARD, P_LAST},
     [NC_GUARD_IN] = {"guard_in", "filter", NF_INET_LOCAL_IN, P_GUARD},
     [NC_GUARD_OUT] = {"guard_out", "filter", NF_INET_LOCAL_OUT, P_GUARD},
     [NC_GUARD_FWD] = {"guard_fwd", "filter", NF_INET_FORWARD, P_GUARD},

@@ -2,7 +2,10 @@
  * The site as the table's contents: which elements, which rules. Pure; the
  * same conf always gives the same bytes, whatever the order of its lists.
  */
+#include <netinet/in.h>
+
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 
 #include <sodium.h>
 #include <stdarg.h>
@@ -14,22 +17,24 @@
 #include "natd.h"
 
 /* Part of the hash: raise it when the same plan is encoded otherwise. */
-#define PLAN_FORMAT 2
+#define PLAN_FORMAT 3
 
 #define PROTO_VRRP  112
 
 /*
  * What the kernel reports of a forwarded flow. TCP is announced when it is
  * assured, not before: a half-open connection is worth nothing to the
- * other gateway. Then it tells when it begins to close (LABEL, by a rule of
- * its own) and its end: three events in its life are what syncd has to read.
+ * other gateway. Then it tells that it is over, when a FIN has come from
+ * both sides. Two events in its life are what syncd has to read: its end is
+ * not told, as the other gateway's entry ends by itself. What ends
+ * otherwise is told (DESTROY).
  * UDP and ICMP count from their first packet, REPLY is their second news.
  */
 #define EV(b)       (1u << IPCT_##b)
-#define EV_ALL                                                            \
-	(EV(DESTROY) | EV(ASSURED) | EV(HELPER) | EV(MARK) | EV(SEQADJ) | \
-	    EV(LABEL))
+#define EV_ALL      (EV(DESTROY) | EV(ASSURED) | EV(HELPER) | EV(MARK) | EV(SEQADJ))
 #define EV_TCP      EV_ALL
+#define EV_TCP_RST  (EV_TCP | EV(LABEL))
+#define EV_TCP_OVER EV(LABEL) /* nothing that could take it back */
 #define EV_DATAGRAM (EV_ALL | EV(NEW) | EV(REPLY))
 
 struct builder {
@@ -362,6 +367,30 @@ static const struct {
 };
 
 /*
+ * Last of all, so that a FIN somebody else's rules drop counts for nothing:
+ * a flow that only seems over to the kernel still has its end told.
+ */
+static void
+rules_closing(struct builder *b)
+{
+	static const uint8_t directions[] = {
+	    IP_CT_DIR_ORIGINAL, IP_CT_DIR_REPLY};
+	struct nat_rule *r;
+	size_t i;
+
+	add_rule(b, NC_CLOSE_FWD, NR_NOT_TCP);
+	add_rule(b, NC_CLOSE_FWD, NR_OPEN);
+	add_rule(b, NC_CLOSE_FWD, NR_RST)->mask = EV_TCP_RST;
+	for (i = 0; i < nitems(directions); i++) {
+		r = add_rule(b, NC_CLOSE_FWD, NR_FIN_LAST);
+		r->direction = directions[i];
+		r->mask = EV_TCP_OVER;
+	}
+	for (i = 0; i < nitems(directions); i++)
+		add_rule(b, NC_CLOSE_FWD, NR_FIN)->direction = directions[i];
+}
+
+/*
  * The gateway's own flows are silent. Which those are shows in the hook: a
  * packet to a vip that a forward takes has a local destination before
  * dstnat, but passes forward and never input; in both hooks its flow is
@@ -383,10 +412,10 @@ rules_events(struct builder *b)
 		if (s->protocols & event_table[i].bit)
 			r->mask = event_table[i].mask;
 	}
-	if (s->protocols & CONF_PROTO_TCP)
-		add_rule(b, NC_EVENT_FWD, NR_CLOSING);
 	add_rule(b, NC_EVENT_IN, NR_EVENTS);
 	add_rule(b, NC_EVENT_OUT, NR_EVENTS);
+	if (s->protocols & CONF_PROTO_TCP)
+		rules_closing(b);
 }
 
 static void

@@ -6,6 +6,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include "addr.h"
@@ -117,18 +118,81 @@ rule_events(struct nftnl_rule *r, const struct nat_rule *n)
 	expr_ct_events(r, n->mask);
 }
 
-/*
- * The event mask leaves out what TCP states a flow goes through. The label
- * lets one of them through: it changes with the first FIN or RST only, and
- * the event it causes tells the state that this packet has led to. Without
- * it the other gateway would take a finished flow for an established one.
- */
 static void
-rule_closing(struct nftnl_rule *r, const struct nat_rule *n)
+rule_not_tcp(struct nftnl_rule *r, const struct nat_rule *n)
 {
 	(void)n;
-	match_flags(r, TCPF_FIN | TCPF_RST, NFT_CMP_NEQ, 0);
-	expr_ct_label(r);
+	expr_meta(r, NFT_META_L4PROTO, NFT_REG_1);
+	expr_cmp8(r, NFT_CMP_NEQ, IPPROTO_TCP);
+	expr_verdict(r, NF_ACCEPT);
+}
+
+/* From here on all is TCP, in the chain where these stand. */
+static void
+load_flags(struct nftnl_rule *r, uint8_t mask)
+{
+	expr_payload(
+	    r, NFT_PAYLOAD_TRANSPORT_HEADER, OFF_TCPFLAGS, 1, NFT_REG_1);
+	expr_mask(r, &mask, sizeof(mask));
+}
+
+static void
+rule_open(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	(void)n;
+	load_flags(r, TCPF_FIN | TCPF_RST);
+	expr_cmp8(r, NFT_CMP_EQ, 0);
+	expr_verdict(r, NF_ACCEPT);
+}
+
+/*
+ * The kernel may think little of a RST and keep the flow: the event, which
+ * the new label causes, tells the state that it has led to, and the flow's
+ * end is told as well.
+ */
+static void
+rule_rst(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	load_flags(r, TCPF_RST);
+	expr_cmp8(r, NFT_CMP_NEQ, 0);
+	expr_ct_events(r, n->mask);
+	expr_ct_label(r, HAGW_CT_RST);
+}
+
+static void
+match_direction(struct nftnl_rule *r, uint8_t direction)
+{
+	expr_ct(r, NFT_CT_DIRECTION, NFT_REG_1);
+	expr_cmp8(r, NFT_CMP_EQ, direction);
+}
+
+/*
+ * Both sides have said all they had to say. That the flow is over is told by
+ * the label that rule_fin sets, the only event that the mask leaves it. The
+ * kernel's own state is no such sign: a FIN repeated leads to LAST_ACK, too.
+ */
+static void
+rule_fin_last(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	uint8_t other = n->direction == IP_CT_DIR_ORIGINAL ? HAGW_CT_FIN_REPLY
+							   : HAGW_CT_FIN_ORIG;
+
+	load_flags(r, TCPF_FIN);
+	expr_cmp8(r, NFT_CMP_NEQ, 0);
+	match_direction(r, n->direction);
+	expr_ct_labels_are(r, other | HAGW_CT_RST, other);
+	expr_ct_events(r, n->mask);
+}
+
+static void
+rule_fin(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	load_flags(r, TCPF_FIN);
+	expr_cmp8(r, NFT_CMP_NEQ, 0);
+	match_direction(r, n->direction);
+	expr_ct_label(r,
+	    n->direction == IP_CT_DIR_ORIGINAL ? HAGW_CT_FIN_ORIG
+					       : HAGW_CT_FIN_REPLY);
 }
 
 /*
@@ -245,7 +309,11 @@ static void (*const rules[NR_MAX])(
     [NR_NOTRACK_IN] = rule_notrack_udp,
     [NR_NOTRACK_OUT] = rule_notrack_udp,
     [NR_EVENTS] = rule_events,
-    [NR_CLOSING] = rule_closing,
+    [NR_NOT_TCP] = rule_not_tcp,
+    [NR_OPEN] = rule_open,
+    [NR_RST] = rule_rst,
+    [NR_FIN_LAST] = rule_fin_last,
+    [NR_FIN] = rule_fin,
     [NR_GUARD_VIP] = rule_guard_vip,
     [NR_GUARD_UNREACH] = rule_guard_unreach,
     [NR_MIDSTREAM] = rule_midstream,

@@ -44,6 +44,7 @@ enum nat_chain {
 	NC_EVENT_FWD,
 	NC_EVENT_IN,
 	NC_EVENT_OUT,
+	NC_CLOSE_FWD,
 	NC_GUARD_IN,
 	NC_GUARD_OUT,
 	NC_GUARD_FWD,
@@ -59,7 +60,11 @@ enum nat_rule_kind {
 	NR_NOTRACK_IN, /* UDP to port, arriving by ifname */
 	NR_NOTRACK_OUT, /* the same, leaving */
 	NR_EVENTS, /* new flows of proto (0: any) get mask */
-	NR_CLOSING, /* a FIN or RST: the flow gets a label */
+	NR_NOT_TCP, /* nothing more in this chain */
+	NR_OPEN, /* neither FIN nor RST: the same */
+	NR_RST, /* the flow gets that label, and the event mask */
+	NR_FIN_LAST, /* in direction, after one in the other: mask */
+	NR_FIN, /* in direction: the label of it */
 	NR_GUARD_VIP, /* unknown TCP at a vip: dropped */
 	NR_GUARD_UNREACH, /* in the grace: no port unreachable */
 	NR_MIDSTREAM, /* TCP without a SYN: reset */
@@ -91,14 +96,14 @@ struct nat_rule {
 	uint8_t set;
 	uint8_t proto;
 	uint8_t plen;
-	uint8_t pad;
+	uint8_t direction; /* IP_CT_DIR_* */
 	uint16_t port;
 	uint32_t mask;
 	struct in_addr net;
 	char ifname[IFNAMSIZ];
 };
 
-#define NAT_RULES_MAX (17 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
+#define NAT_RULES_MAX (23 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
 
 struct nat_warning {
 	char object[CONF_NAME_MAX];
@@ -182,7 +187,9 @@ void expr_payload(struct nftnl_rule *, uint32_t base, uint32_t off,
 void expr_meta(struct nftnl_rule *, uint32_t key, uint32_t dreg);
 void expr_ct(struct nftnl_rule *, uint32_t key, uint32_t dreg);
 void expr_ct_events(struct nftnl_rule *, uint32_t mask);
-void expr_ct_label(struct nftnl_rule *);
+/* HAGW_CT_* bits: add these; are those in mask the ones in want? */
+void expr_ct_label(struct nftnl_rule *, uint8_t bits);
+void expr_ct_labels_are(struct nftnl_rule *, uint8_t mask, uint8_t want);
 void expr_cmp(struct nftnl_rule *, uint32_t op, const void *, uint32_t len);
 void expr_cmp8(struct nftnl_rule *, uint32_t op, uint8_t);
 void expr_mask(struct nftnl_rule *, const void *mask, uint32_t len);

@@ -192,6 +192,7 @@ static const struct chain_rule {
     {"event_fwd", "filter", NF_INET_FORWARD, -150, false},
     {"event_in", "filter", NF_INET_LOCAL_IN, -150, false},
     {"event_out", "filter", NF_INET_LOCAL_OUT, -150, false},
+    {"close_fwd", "filter", NF_INET_FORWARD, INT32_MAX, false},
     {"guard_in", "filter", NF_INET_LOCAL_IN, -5, true},
     {"guard_out", "filter", NF_INET_LOCAL_OUT, -5, true},
     {"guard_fwd", "filter", NF_INET_FORWARD, -5, false},

@@ -205,8 +205,8 @@ expr_meta(struct walk *w)
 }
 
 /*
- * Read a flow's state or status, or set which events it reports; or the one
- * label, as the immediate just before it has given it.
+ * Read what a flow is like, or set which events it reports; or a label of
+ * ours, as the immediate just before it has given it.
  */
 static int
 expr_ct(struct walk *w)
@@ -219,7 +219,9 @@ expr_ct(struct walk *w)
 	    !(key == NFT_CT_LABELS && w->label &&
 		w->arg[NFTA_CT_SREG] == NFT_REG_1))
 		return refuse_arg(w, "setting key", key);
-	if (has(w, NFTA_CT_DREG) && key != NFT_CT_STATE && key != NFT_CT_STATUS)
+	if (has(w, NFTA_CT_DREG) && key != NFT_CT_STATE &&
+	    key != NFT_CT_STATUS && key != NFT_CT_DIRECTION &&
+	    key != NFT_CT_LABELS)
 		return refuse_arg(w, "key", key);
 	return 0;
 }
@@ -263,16 +265,24 @@ expr_lookup(struct walk *w)
 	return 0;
 }
 
+/* One of ours, and nothing else. */
 static bool
 is_label(const struct walk *w)
 {
-	return w->arg[NFTA_IMMEDIATE_DREG] == NFT_REG_1 &&
-	    w->value.len == HAGW_CT_LABEL_LEN &&
-	    memcmp(w->value.p, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN) == 0;
+	static const uint8_t zero[HAGW_CT_LABEL_AT];
+	uint8_t bits;
+
+	if (w->arg[NFTA_IMMEDIATE_DREG] != NFT_REG_1 ||
+	    w->value.len != HAGW_CT_LABEL_LEN ||
+	    memcmp(w->value.p, zero, sizeof(zero)) != 0)
+		return false;
+	bits = w->value.p[HAGW_CT_LABEL_AT];
+	return bits == HAGW_CT_FIN_ORIG || bits == HAGW_CT_FIN_REPLY ||
+	    bits == HAGW_CT_RST;
 }
 
 /*
- * A verdict, an event mask, or the label; an address has no way from here to
+ * A verdict, an event mask, or a label; an address has no way from here to
  * nat.
  */
 static int

@@ -56,6 +56,17 @@ forget_tcp(struct ct_rec *r)
 	r->tcp_flags_orig = r->tcp_flags_reply = 0;
 }
 
+/* A flow that is over says how long its entry stays; above the base: step. */
+static uint32_t
+time_held(const struct ct_rec *r, uint32_t generation)
+{
+	if (!(r->fields & CTF_TIMEOUT) || r->proto != IPPROTO_TCP)
+		return ct_hold_timeout(generation);
+	if (r->timeout_s == 0)
+		return 1; /* the kernel takes no less */
+	return r->timeout_s > HELD_MIN_S ? HELD_MIN_S : r->timeout_s;
+}
+
 void
 apply_sanitise(struct ct_rec *r, uint32_t generation)
 {
@@ -67,7 +78,7 @@ apply_sanitise(struct ct_rec *r, uint32_t generation)
 	}
 	r->fields &= (uint16_t)~CTF_ID;
 	r->status = (r->status & STATUS_KEPT) | IPS_CONFIRMED;
-	r->timeout_s = ct_hold_timeout(generation);
+	r->timeout_s = time_held(r, generation);
 	r->fields |= CTF_TIMEOUT;
 	if (r->proto == IPPROTO_TCP)
 		sanitise_tcp(r);

@@ -109,8 +109,9 @@ bulk_dump_record(struct sync *s, struct ct_rec *rec, uint64_t now)
 		return;
 	rec->op = CT_OP_NEW;
 	if (rec->fields & CTF_ID)
-		announced_set(&s->announced, rec->id, true);
-	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
+		announced_set(
+		    &s->announced, rec->id, !(rec->fields & CTF_OVER));
+	record_for_peers(s, rec);
 	if (!tx_record(p, now, ITEM_DUMP, rec)) {
 		bulk_behind(s, s->dump.peer);
 		return;

@@ -349,13 +349,31 @@ choose_op(struct sync *s, struct ct_rec *rec)
 	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED &&
 	    !announced_has(&s->announced, rec->id))
 		rec->op = CT_OP_NEW;
-	announced_set(&s->announced, rec->id, rec->op != CT_OP_DELETE);
+	announced_set(&s->announced, rec->id,
+	    rec->op != CT_OP_DELETE && !(rec->fields & CTF_OVER));
+}
+
+void
+record_for_peers(const struct sync *s, struct ct_rec *rec)
+{
+	uint32_t most = s->timeouts.tcp[TCP_CONNTRACK_TIME_WAIT];
+
+	if (rec->fields & CTF_OVER) {
+		/* LAST_ACK becomes TIME_WAIT without an event */
+		if (rec->tcp_state != TCP_CONNTRACK_TIME_WAIT ||
+		    !(rec->fields & CTF_TIMEOUT) || rec->timeout_s > most)
+			rec->timeout_s = most;
+		rec->fields |= CTF_TIMEOUT;
+	} else {
+		rec->fields &= (uint16_t)~CTF_TIMEOUT;
+	}
+	rec->fields &= (uint16_t) ~(CTF_ID | CTF_OVER);
 }
 
 static void
 to_peers(struct sync *s, struct ct_rec *rec)
 {
-	rec->fields &= (uint16_t) ~(CTF_TIMEOUT | CTF_ID);
+	record_for_peers(s, rec);
 	if (rec->op == CT_OP_DELETE) {
 		rec->fields = 0;
 		record_mirror(rec, &rec->reply);

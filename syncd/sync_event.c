@@ -306,6 +306,17 @@ take_reply(const struct attr *a, struct ct_rec *rec)
 	parse_tuple(a, &rec->reply, &proto);
 }
 
+/* What the rules in natd's chain close_fwd have seen of it. */
+static void
+take_labels(const struct attr *a, struct ct_rec *rec)
+{
+	uint8_t both = HAGW_CT_FIN_ORIG | HAGW_CT_FIN_REPLY;
+
+	if (a->len == HAGW_CT_LABEL_LEN &&
+	    (a->data[HAGW_CT_LABEL_AT] & both) == both)
+		rec->fields |= CTF_OVER;
+}
+
 static void (*const takers[])(const struct attr *, struct ct_rec *) = {
     [CTA_TUPLE_ORIG] = take_orig,
     [CTA_TUPLE_REPLY] = take_reply,
@@ -315,6 +326,7 @@ static void (*const takers[])(const struct attr *, struct ct_rec *) = {
     [CTA_MARK] = take_mark,
     [CTA_ID] = take_id,
     [CTA_ZONE] = take_zone,
+    [CTA_LABELS] = take_labels,
 };
 
 static enum event_res

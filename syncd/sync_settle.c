@@ -103,6 +103,16 @@ spoke_since(const struct sync *s, const struct ct_rec *r, uint64_t begin_us)
 		near(r->timeout_s, TCP_RETRANS_S, ago_s));
 }
 
+/* With the end told beforehand: it goes by itself, confirmed or not. */
+static bool
+over(const struct ct_rec *r)
+{
+	return r->proto == IPPROTO_TCP && (r->fields & CTF_TCP) &&
+	    (r->tcp_state == TCP_CONNTRACK_LAST_ACK ||
+		r->tcp_state == TCP_CONNTRACK_TIME_WAIT) &&
+	    r->timeout_s <= HELD_MIN_S;
+}
+
 /*
  * Only what was injected, which its hold time tells, or what this node made
  * itself while it was master, which a virtual address tells, is removed.
@@ -115,7 +125,7 @@ sweep_record(struct sync *s, const struct ct_rec *r)
 	struct ct_rec rec;
 
 	if (step == (int)(s->dump.generation % CT_HOLD_STEPS) ||
-	    (step < 0 && !filter_ours(&s->filter, r)) ||
+	    (step < 0 && !filter_ours(&s->filter, r)) || over(r) ||
 	    overlay_find(&s->overlay, r) != NULL || s->overlay.overflow)
 		return;
 	if (spoke_since(s, r, s->brx[s->dump.peer].started_us)) {

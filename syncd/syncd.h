@@ -19,7 +19,7 @@
 #include "log.h"
 
 /* sync_wire.c: numbers, big endian, never beyond the end */
-#define WIRE_VERSION   2
+#define WIRE_VERSION   3
 #define WIRE_HDR       36 /* bytes in the clear, authenticated */
 #define WIRE_TAG       16 /* bytes after the ciphertext */
 #define WIRE_DGRAM_MAX 1400 /* UDP payload: fits any path worth using */
@@ -699,6 +699,11 @@ void sync_events(struct sync *, struct ct_rec *, size_t n, uint64_t now);
 void sync_overrun(struct sync *);
 /* What happened here goes into the peers' datagrams, one record a flow. */
 void flush_pending(struct sync *);
+/*
+ * Take out what is this node's alone: the id, and the timeout but of a flow
+ * that is over, whose end will not be told; the peer's entry goes by itself.
+ */
+void record_for_peers(const struct sync *, struct ct_rec *);
 /* End of a loop turn: everything that waits leaves. */
 void sync_flush(struct sync *, uint64_t now);
 void sync_input(

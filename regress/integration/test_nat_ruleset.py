@@ -451,7 +451,7 @@ def test_own_traffic_is_not_tracked(lab):
     assert "3781" in lab.flows("-p", "udp")
 
 
-def test_a_forwarded_connection_has_three_events(lab):
+def test_a_forwarded_connection_has_two_events(lab):
     source = listen(lab.out, OUT_HOST, 80)
     forward = listen(lab.srv, SERVER, 443)
     for server, client, addr in ((source, lab.cli, (OUT_HOST, 80)),
@@ -460,14 +460,14 @@ def test_a_forwarded_connection_has_three_events(lab):
         talk(server, connect(client, *addr))
         time.sleep(0.2)
         lab.flush_flows()
-        assert ev.count() == 3, "assured, closing, destroyed"
+        assert ev.count() == 2, "assured and over; its end is not told"
         ev.close()
 
 
-def tcp_state(message):
-    """CTA_PROTOINFO_TCP_STATE of a conntrack event, or None."""
+def attribute(message, *path):
+    """An attribute of a conntrack event, or None."""
     attrs = message[20:]
-    for want in (4, 1, 1):  # CTA_PROTOINFO, _TCP, _TCP_STATE
+    for want in path:
         while attrs:
             size, kind = struct.unpack_from("=HH", attrs)
             if kind & 0x3FFF == want:
@@ -476,45 +476,128 @@ def tcp_state(message):
             attrs = attrs[(size + 3) & ~3:]
         else:
             return None
-    return attrs[0]
+    return attrs
 
 
-FIN_WAIT, CLOSE = 4, 8
+def tcp_state(message):
+    state = attribute(message, 4, 1, 1)  # CTA_PROTOINFO, _TCP, _TCP_STATE
+    return state and state[0]
 
 
-@pytest.mark.parametrize("reset", [False, True])
-@pytest.mark.parametrize("from_server", [False, True])
-@pytest.mark.parametrize("state", ["own", "injected"])
-def test_the_first_fin_or_reset_is_told(lab, reset, from_server, state):
-    """With the state it has led to; a second one is no news."""
+def is_over(message):
+    """As syncd reads it: FINs from both sides, and no RST."""
+    labels = attribute(message, 22)  # CTA_LABELS
+    return labels is not None and labels[15] & 0xE0 == 0xC0
+
+
+def is_destroy(message):
+    return struct.unpack_from("=H", message, 4)[0] == 0x102
+
+
+LAST_ACK, CLOSE = 6, 8
+
+
+def open_flow(lab, injected=False):
+    """Both ends of a connection through the gateway, whose entry there is
+    one that came in by netlink if wanted: every event is its own."""
     server = listen(lab.out, OUT_HOST, 80)
     client = connect(lab.cli, OUT_HOST, 80)
     conn, _ = server.accept()
     client.sendall(b"ping")
     assert conn.recv(10) == b"ping"
-    if state == "injected":
+    if injected:
         flow = lab.flows("-p", "tcp", "--state", "ESTABLISHED").split()
         sport, dport = [f.split("=")[1] for f in flow if "port=" in f][:2]
         assert int(dport) == 80
         lab.sysctl("net.netfilter.nf_conntrack_tcp_be_liberal=1")
         lab.flush_flows()
-        # as an entry that came in by netlink: every event is its own
         sh(f"ip netns exec {lab.gw} conntrack -I -p tcp -s {CLIENT} "
            f"-d {OUT_HOST} --sport {sport} --dport 80 "
            f"--state ESTABLISHED -u SEEN_REPLY,ASSURED -t 600 "
            f"--src-nat {OUT_VIP}")
+    return conn, client
+
+
+@pytest.mark.parametrize("from_server", [False, True])
+@pytest.mark.parametrize("injected", [False, True])
+def test_the_second_fin_is_told(lab, from_server, injected):
+    """With the state it has led to; then nothing, not even the end."""
+    conn, client = open_flow(lab, injected)
     ev = Events(lab)
     first, second = (conn, client) if from_server else (client, conn)
-    if reset:
-        first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                         struct.pack("ii", 1, 0))
     first.close()
     messages = ev.messages()
-    assert messages, "nothing told"
-    assert tcp_state(messages[0]) == (CLOSE if reset else FIN_WAIT)
-    assert state == "injected" or len(messages) == 1
+    assert not any(is_over(m) for m in messages), "half closed only"
+    assert injected or not messages
     second.close()
-    assert state == "injected" or not ev.messages()
+    messages = ev.messages()
+    assert [is_over(m) for m in messages] == [True]
+    assert tcp_state(messages[0]) == LAST_ACK
+    lab.flush_flows()
+    assert not ev.messages()
+    ev.close()
+
+
+@pytest.mark.parametrize("from_server", [False, True])
+@pytest.mark.parametrize("after_fin", [False, True])
+def test_a_reset_is_told_and_the_end_after_it(lab, from_server, after_fin):
+    conn, client = open_flow(lab)
+    ev = Events(lab)
+    first, second = (conn, client) if from_server else (client, conn)
+    if after_fin:
+        second.shutdown(socket.SHUT_WR)
+        assert not ev.messages()
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                     struct.pack("ii", 1, 0))
+    first.close()
+    messages = ev.messages()
+    assert [tcp_state(m) for m in messages] == [CLOSE]
+    assert not is_over(messages[0])
+    lab.flush_flows()
+    assert [is_destroy(m) for m in ev.messages()] == [True]
+    second.close()
+    ev.close()
+
+
+def test_a_fin_repeated_is_not_a_second_one(lab):
+    """The kernel goes to LAST_ACK by it, but one side still sends."""
+    conn, client = open_flow(lab)
+    ev = Events(lab)
+    drop = f"ip netns exec {lab.cli} nft "
+    sh(drop + "add table inet t")
+    try:
+        sh(drop + "add chain inet t c { type filter hook input priority 0; "
+           "policy drop; }")
+        client.shutdown(socket.SHUT_WR)
+        time.sleep(1)  # the FIN is repeated after 0.2 s and 0.6
+    finally:
+        sh(drop + "delete table inet t")
+    assert "ESTABLISHED" not in lab.flows("-p", "tcp")
+    assert not ev.messages()
+    conn.sendall(b"still here")
+    assert client.recv(20) == b"still here"
+    lab.flush_flows()
+    assert [is_destroy(m) for m in ev.messages()] == [True]
+    ev.close()
+
+
+def test_a_fin_that_others_drop_ends_nothing(lab):
+    conn, client = open_flow(lab)
+    ev = Events(lab)
+    drop = f"ip netns exec {lab.gw} nft "
+    sh(drop + "add table inet t")
+    try:
+        sh(drop + "add chain inet t c { type filter hook forward priority 0; "
+           "}")
+        sh(drop + "add rule inet t c tcp flags & fin == fin tcp sport 80 drop")
+        client.close()
+        conn.close()
+        time.sleep(0.3)
+        assert "ESTABLISHED" not in lab.flows("-p", "tcp")
+        lab.flush_flows()
+        assert [is_destroy(m) for m in ev.messages()] == [True]
+    finally:
+        sh(drop + "delete table inet t")
     ev.close()
 
 

@@ -180,22 +180,38 @@ def test_the_grace_is_open_before_a_takeover(pair, nat1):
 SERVER = """
 import socket, time
 s = socket.create_server(("172.24.0.20", 7801))
-c, _ = s.accept()
-c.sendall(c.recv(1))
+for _ in range(3):
+    c, _ = s.accept()
+    c.sendall(c.recv(1))
+    c.recv(1)
+    c.close()
 print("served", flush=True)
 time.sleep(60)
 """
 CLIENT = """
 import socket
-s = socket.create_connection(("172.24.0.20", 7801), 5)
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("172.23.0.20", 7802))
+s.settimeout(5)
+s.connect(("172.24.0.20", 7801))
 s.sendall(b"x")
 s.recv(1)
-s.shutdown(socket.SHUT_WR)
+s.close()
 """
 
 
-def test_a_closing_flow_is_closing_at_the_standby_too(pair, nat1):
-    """Or it would take it for established, for days after a takeover."""
+def closing_time(gw):
+    """Seconds left of the flow to port 7801, None: there is none."""
+    for line in gw.run(["conntrack", "-L", "-p", "tcp", "--dport",
+                        "7801"]).stdout.splitlines():
+        return int(line.split()[2])
+    return None
+
+
+def test_a_flow_that_is_over_ends_by_itself_at_the_standby(pair, nat1):
+    """As soon as at its owner, who does not tell; and gives way to the next
+    flow with its addresses and ports."""
     nat2 = pair.gateways[1]
     pair.wait_ready(nat2)
     server = pair.client2.start(["/usr/bin/python3", "-c", SERVER], "closing")
@@ -203,10 +219,22 @@ def test_a_closing_flow_is_closing_at_the_standby_too(pair, nat1):
         lab.wait_for("a server", lambda: "7801" in pair.client2.run(
             ["ss", "-ltn"]).stdout, 5)
         pair.client1.python(CLIENT)
-        lab.wait_for("nat2: FIN_WAIT", lambda: "FIN_WAIT" in nat2.run(
+        lab.wait_for("nat2: it is over", lambda: "LAST_ACK" in nat2.run(
             ["conntrack", "-L", "-p", "tcp", "--dport", "7801"]).stdout, 5)
+        ours, theirs = closing_time(nat1), closing_time(nat2)
+        assert 100 < theirs <= 120 and abs(ours - theirs) <= 3
+        for gw in (nat1, nat2):
+            gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 3)
+        time.sleep(11)  # hagwd looks each 10 s
+        pair.client1.python(CLIENT)  # the kernel knows it in TIME_WAIT
+        lab.wait_for("nat2: the next", lambda: (closing_time(nat2) or 99) <= 3,
+                     3)
+        lab.wait_for("nat2: none", lambda: closing_time(nat2) is None, 6)
+        assert closing_time(nat1) is None
     finally:
         server.stop()
+        for gw in (nat1, nat2):
+            gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 120)
 
 
 def test_no_mastership_before_the_ruleset_is_in():

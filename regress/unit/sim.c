@@ -68,6 +68,24 @@ flow_make(struct sim *m, struct sim_host *h, int i)
 		f->rec.fields |= CTF_TCP | CTF_TCP_WIN;
 	}
 	f->alive = true;
+	f->ends_at = 0;
+}
+
+static bool
+is_over(const struct sim_flow *f)
+{
+	return f->rec.tcp_state == TCP_CONNTRACK_LAST_ACK ||
+	    f->rec.tcp_state == TCP_CONNTRACK_TIME_WAIT;
+}
+
+/* As natd's rules have the kernel tell it: not its end. */
+static void
+flow_over(struct sim *m, struct sim_flow *f)
+{
+	f->rec.tcp_state = TCP_CONNTRACK_LAST_ACK;
+	f->rec.fields |= CTF_OVER;
+	f->rec.timeout_s = 30;
+	f->ends_at = m->now + SIM_OVER_S * 1000000;
 }
 
 static void
@@ -79,7 +97,8 @@ event_put(struct sim_host *h, const struct ct_rec *r, enum ct_op op)
 }
 
 /*
- * The owner's traffic: a flow begins, changes or ends; half of it where one
+ * The owner's traffic: a flow begins, changes, is over (and its port is used
+ * again before it is forgotten) or ends; half of it where one
  * of the two kernels is being read just now.
  */
 void
@@ -92,9 +111,12 @@ sim_change(struct sim *m, struct sim_host *h)
 	struct sim_flow *f = &h->flows[i];
 	struct ct_rec ev;
 
-	if (!f->alive) {
+	if (!f->alive || is_over(f)) {
 		flow_make(m, h, i);
 		event_put(h, &f->rec, CT_OP_NEW);
+	} else if (f->rec.proto == IPPROTO_TCP && sim_random(m, 5) == 0) {
+		flow_over(m, f);
+		event_put(h, &f->rec, CT_OP_UPDATE);
 	} else if (sim_random(m, 3) == 0) {
 		f->alive = false;
 		event_put(h, &f->rec, CT_OP_DELETE);
@@ -114,6 +136,23 @@ sim_fill(struct sim *m, int host, unsigned int n)
 		flow_make(m, &m->h[host], (int)i);
 }
 
+/* What is over and is to be another flow gives way: see kct_exists. */
+static bool
+other_flow(const struct sim_flow *f, const struct ct_rec *r)
+{
+	return memcmp(&f->rec.reply, &r->reply, sizeof(r->reply)) != 0 ||
+	    (r->op == CT_OP_NEW && is_over(f) &&
+		r->tcp_state == TCP_CONNTRACK_ESTABLISHED);
+}
+
+static void
+set_end(struct sim_flow *f)
+{
+	f->ends_at = f->rec.timeout_s > HELD_MIN_S
+	    ? 0
+	    : current->now + f->rec.timeout_s * 1000000ULL;
+}
+
 /* What hagwd does with one record. */
 static int
 kernel_apply(struct sim_host *h, const struct ct_rec *r)
@@ -130,21 +169,22 @@ kernel_apply(struct sim_host *h, const struct ct_rec *r)
 		if (!f->alive)
 			return ENOENT;
 		f->rec.timeout_s = r->timeout_s;
+		set_end(f);
 		return 0;
 	case CT_OP_NEW:
 	case CT_OP_UPDATE:
 		break;
 	}
-	if (!f->alive ||
-	    memcmp(&f->rec.reply, &r->reply, sizeof(r->reply)) != 0) {
+	if (!f->alive || other_flow(f, r)) {
 		f->rec = *r;
 		f->rec.fields |= CTF_ID | CTF_MARK;
 		f->rec.id = ++h->next_id;
 		f->alive = true;
-		return 0;
+	} else {
+		record_merge(&f->rec, r);
+		f->rec.id = id;
 	}
-	record_merge(&f->rec, r);
-	f->rec.id = id;
+	set_end(f);
 	return 0;
 }
 
@@ -191,9 +231,18 @@ dump_ahead(struct sim_host *h)
 	h->nahead = 0;
 	while (h->cursor < SIM_FLOWS && h->nahead < SIM_CHUNK) {
 		const struct sim_flow *f = &h->flows[h->cursor++];
+		struct ct_rec *r;
 
-		if (f->alive)
-			h->ahead[h->nahead++] = f->rec;
+		if (!f->alive)
+			continue;
+		r = &h->ahead[h->nahead];
+		*r = f->rec;
+		if (is_over(f) && r->id % 2 == 0) /* since, without an event */
+			r->tcp_state = TCP_CONNTRACK_TIME_WAIT;
+		if (f->ends_at != 0)
+			r->timeout_s =
+			    (uint32_t)((f->ends_at - current->now) / 1000000);
+		h->nahead++;
 	}
 }
 
@@ -375,6 +424,26 @@ run_net(struct sim *m)
 	}
 }
 
+/*
+ * The kernel forgets, and tells nobody; but the end of an entry that came in
+ * by netlink it tells who listens.
+ */
+static void
+run_ends(struct sim *m, struct sim_host *h)
+{
+	for (int i = 0; i < SIM_FLOWS; i++) {
+		struct sim_flow *f = &h->flows[i];
+
+		if (f->ends_at == 0 || f->ends_at > m->now)
+			continue;
+		f->alive = false;
+		f->ends_at = 0;
+		if (h->running && h->s.role == ROLE_MASTER &&
+		    !(f->rec.fields & CTF_OVER))
+			event_put(h, &f->rec, CT_OP_DELETE);
+	}
+}
+
 void
 sim_run(struct sim *m, uint64_t us, unsigned int churn)
 {
@@ -383,6 +452,10 @@ sim_run(struct sim *m, uint64_t us, unsigned int churn)
 			for (unsigned int k = 0; k < churn; k++)
 				if (m->h[i].s.role == ROLE_MASTER)
 					sim_change(m, &m->h[i]);
+		if (m->now % 10000 < SIM_TICK_US) {
+			run_ends(m, &m->h[0]);
+			run_ends(m, &m->h[1]);
+		}
 		run_net(m);
 		run_host(m, &m->h[0]);
 		run_host(m, &m->h[1]);
@@ -418,6 +491,7 @@ sim_start(struct sim *m, int host)
 	sync_configure(&h->s, m->conf[host], key, m->now);
 	h->s.timeouts.udp_replied = 120;
 	h->s.timeouts.tcp[TCP_CONNTRACK_ESTABLISHED] = 432000;
+	h->s.timeouts.tcp[TCP_CONNTRACK_TIME_WAIT] = SIM_OVER_S;
 	h->running = true;
 	h->dump_asked = false;
 	h->in_head = h->in_tail;
@@ -503,24 +577,38 @@ sim_free(struct sim *m)
 }
 
 static bool
-same_flow(const struct sim_flow *x, const struct sim_flow *y)
+ends_soon(const struct sim *m, const struct sim_flow *f)
 {
-	if (x->alive != y->alive)
-		return false;
-	return !x->alive ||
-	    (memcmp(&x->rec.orig, &y->rec.orig, sizeof(x->rec.orig)) == 0 &&
-		memcmp(&x->rec.reply, &y->rec.reply, sizeof(x->rec.reply)) ==
-		    0 &&
-		x->rec.mark == y->rec.mark && x->rec.status == y->rec.status);
+	return !f->alive ||
+	    (f->ends_at != 0 && f->ends_at <= m->now + SIM_OVER_S * 1000000);
+}
+
+/*
+ * x is the owner's. An entry that it got as a standby is held there until it
+ * settles, or has its end told.
+ */
+static bool
+same_flow(
+    const struct sim *m, const struct sim_flow *x, const struct sim_flow *y)
+{
+	if (x->alive && is_over(x))
+		return ends_soon(m, y) || !(x->rec.fields & CTF_OVER);
+	if (!x->alive || ends_soon(m, y))
+		return !x->alive && ends_soon(m, y);
+	return (memcmp(&x->rec.orig, &y->rec.orig, sizeof(x->rec.orig)) == 0 &&
+	    memcmp(&x->rec.reply, &y->rec.reply, sizeof(x->rec.reply)) == 0 &&
+	    x->rec.mark == y->rec.mark && x->rec.status == y->rec.status);
 }
 
 unsigned int
 sim_differences(const struct sim *m)
 {
+	int owner = m->h[1].s.role == ROLE_MASTER;
 	unsigned int n = 0;
 
 	for (int i = 0; i < SIM_FLOWS; i++)
-		n += !same_flow(&m->h[0].flows[i], &m->h[1].flows[i]);
+		n += !same_flow(
+		    m, &m->h[owner].flows[i], &m->h[!owner].flows[i]);
 	return n;
 }
 

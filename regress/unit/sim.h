@@ -16,9 +16,11 @@
 #define SIM_EVENTS  65536
 #define SIM_PACKETS 8192
 #define SIM_CHUNK   40 /* entries in one read of a dump */
+#define SIM_OVER_S  2 /* what is over is forgotten after this */
 
 struct sim_flow {
 	bool alive;
+	uint64_t ends_at; /* of itself, when it is over; 0: it is not */
 	struct ct_rec rec; /* reply, status, mark, tcp_state, timeout_s, id */
 };
 
@@ -86,7 +88,7 @@ bool sim_settle(struct sim *, int master, uint64_t limit_us);
 void sim_fill(struct sim *, int host, unsigned int n);
 /* One flow there begins, ends or is updated, with its event. */
 void sim_change(struct sim *, struct sim_host *);
-/* Tuples in which the kernels differ. */
+/* Tuples in which the kernels differ and will after SIM_OVER_S. */
 unsigned int sim_differences(const struct sim *);
 unsigned int sim_count(const struct sim *, int host);
 uint32_t sim_random(struct sim *, uint32_t below);

@@ -561,38 +561,50 @@ immediate(uint32_t reg, const void *data, size_t len)
 	mnl_attr_nest_end(hand.nlh, e);
 }
 
-/* One label, and no other data may be made one. */
+/* Ours, one at a time, and no other data may be made one. */
 static void
 test_label(void **state)
 {
-	uint8_t other[HAGW_CT_LABEL_LEN] = {1};
+	static const uint8_t ours[] = {
+	    HAGW_CT_FIN_ORIG, HAGW_CT_FIN_REPLY, HAGW_CT_RST};
+	uint8_t label[HAGW_CT_LABEL_LEN] = {0};
 	struct nlattr *l;
 
 	(void)state;
 #define SET_LABEL(reg) \
 	EXPR("ct", NULL, {NFTA_CT_SREG, reg}, {NFTA_CT_KEY, NFT_CT_LABELS})
+	for (size_t i = 0; i < nitems(ours); i++) {
+		l = rule_begin();
+		label[HAGW_CT_LABEL_AT] = ours[i];
+		immediate(1, label, sizeof(label));
+		SET_LABEL(1);
+		mnl_attr_nest_end(hand.nlh, l);
+		end_passes();
+	}
 	l = rule_begin();
-	immediate(1, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
-	SET_LABEL(1);
-	mnl_attr_nest_end(hand.nlh, l);
-	end_passes();
-	l = rule_begin();
-	immediate(1, other, sizeof(other));
+	label[0] = 1;
+	immediate(1, label, sizeof(label));
 	rule_refuses(l, "nor the label");
+	label[0] = 0;
 	l = rule_begin();
-	immediate(2, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	label[HAGW_CT_LABEL_AT] = HAGW_CT_FIN_ORIG | HAGW_CT_FIN_REPLY;
+	immediate(1, label, sizeof(label));
+	rule_refuses(l, "nor the label");
+	label[HAGW_CT_LABEL_AT] = HAGW_CT_RST;
+	l = rule_begin();
+	immediate(2, label, sizeof(label));
 	rule_refuses(l, "nor the label");
 	l = rule_begin();
 	LOAD;
 	SET_LABEL(1);
 	rule_refuses(l, "ct: setting key");
 	l = rule_begin();
-	immediate(1, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	immediate(1, label, sizeof(label));
 	LOAD;
 	SET_LABEL(1);
 	rule_refuses(l, "ct: setting key");
 	l = rule_begin();
-	immediate(1, HAGW_CT_LABEL, HAGW_CT_LABEL_LEN);
+	immediate(1, label, sizeof(label));
 	SET_LABEL(2);
 	rule_refuses(l, "ct: setting key");
 }

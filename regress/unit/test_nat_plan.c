@@ -237,7 +237,8 @@ test_rules(void **state)
 
 	(void)state;
 	assert_int_equal(rules_in(p, NC_RAW_PRE), 2);
-	assert_int_equal(rules_in(p, NC_EVENT_FWD), 5);
+	assert_int_equal(rules_in(p, NC_EVENT_FWD), 4);
+	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 7);
 	assert_int_equal(rules_in(p, NC_EVENT_IN), 1);
 	assert_int_equal(rules_in(p, NC_NAT_PRE), 2);
 	assert_int_equal(rules_in(p, NC_NAT_POST), 2 + 2 * 2);
@@ -251,17 +252,19 @@ test_rules(void **state)
 			assert_int_equal(p->rules[i].mask != 0,
 			    p->rules[i].proto == IPPROTO_TCP);
 	}
-	assert_int_equal(rules_in(p, NC_EVENT_FWD), 5);
+	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 7);
 	plan_free(p);
 
 	c->h.sync.protocols = CONF_PROTO_UDP;
 	p = plan_of(c);
-	assert_int_equal(rules_in(p, NC_EVENT_FWD), 4); /* no closing */
+	assert_int_equal(rules_in(p, NC_EVENT_FWD), 4);
+	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 0);
 	plan_free(p);
 
 	c->h.sync.npaths = 0; /* a lone node: nobody's events are masked */
 	p = plan_of(c);
 	assert_int_equal(rules_in(p, NC_EVENT_FWD), 0);
+	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 0);
 	assert_int_equal(rules_in(p, NC_EVENT_IN), 0);
 	assert_int_equal(rules_in(p, NC_RAW_PRE), 1);
 	plan_free(p);

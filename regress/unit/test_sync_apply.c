@@ -63,12 +63,41 @@ test_tcp_state(void **state)
 	}
 }
 
+/* One that is over goes by itself; a time as held would tell a step. */
+static void
+test_timeout(void **state)
+{
+	static const uint32_t given[] = {0, 1, 120, HELD_MIN_S, CT_HOLD_MAX_S};
+	static const uint32_t want[] = {1, 1, 120, HELD_MIN_S, HELD_MIN_S};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(given); i++) {
+		struct ct_rec r = flow(IPPROTO_TCP, CT_OP_NEW);
+
+		r.fields |= CTF_TIMEOUT;
+		r.timeout_s = given[i];
+		apply_sanitise(&r, 1);
+		assert_int_equal(r.timeout_s, want[i]);
+		assert_int_equal(ct_hold_step(r.timeout_s), -1);
+		r = flow(IPPROTO_TCP, CT_OP_NEW);
+		r.timeout_s = given[i];
+		apply_sanitise(&r, 1);
+		assert_int_equal(r.timeout_s, ct_hold_timeout(1));
+		r = flow(IPPROTO_UDP, CT_OP_NEW);
+		r.fields |= CTF_TIMEOUT;
+		r.timeout_s = given[i];
+		apply_sanitise(&r, 1);
+		assert_int_equal(r.timeout_s, ct_hold_timeout(1));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_no_tcp_in_others),
 	    cmocka_unit_test(test_tcp_state),
+	    cmocka_unit_test(test_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

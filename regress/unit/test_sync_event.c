@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -460,6 +461,35 @@ test_dump_is_read_in_short_pieces(void **state)
 	close(fds[1]);
 }
 
+/* As natd's rules set them: FINs from both sides, a RST or none. */
+static void
+test_over(void **state)
+{
+	struct {
+		uint8_t msg[sizeof(tcp_assured_masked)];
+		struct nlattr nla;
+		uint8_t label[HAGW_CT_LABEL_LEN];
+	} m;
+	struct ct_rec r;
+
+	(void)state;
+	assert_int_equal(sizeof(m), sizeof(m.msg) + 4 + HAGW_CT_LABEL_LEN);
+	memcpy(m.msg, tcp_assured_masked, sizeof(m.msg));
+	((struct nlmsghdr *)&m)->nlmsg_len = sizeof(m);
+	m.nla = (struct nlattr){4 + HAGW_CT_LABEL_LEN, CTA_LABELS};
+	for (unsigned int bits = 0; bits < 256; bits++) {
+		memset(m.label, 0, sizeof(m.label));
+		m.label[15] = (uint8_t)bits;
+		assert_int_equal(parse(&m, sizeof(m), &r), EVENT_RECORD);
+		assert_int_equal(
+		    (r.fields & CTF_OVER) != 0, (bits & 0xc0) == 0xc0);
+	}
+	m.nla.nla_len = 4 + HAGW_CT_LABEL_LEN - 8;
+	((struct nlmsghdr *)&m)->nlmsg_len -= 8;
+	assert_int_equal(parse(&m, sizeof(m) - 8, &r), EVENT_RECORD);
+	assert_false(r.fields & CTF_OVER);
+}
+
 int
 main(void)
 {
@@ -468,6 +498,7 @@ main(void)
 	    cmocka_unit_test(test_tuple_in_another_order),
 	    cmocka_unit_test(test_tuple_with_unknown),
 	    cmocka_unit_test(test_assured_has_state),
+	    cmocka_unit_test(test_over),
 	    cmocka_unit_test(test_others),
 	    cmocka_unit_test(test_not_flows),
 	    cmocka_unit_test(test_cut),

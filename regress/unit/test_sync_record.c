@@ -391,6 +391,12 @@ test_golden_records(void **state)
 	r.reply.dport = r.orig.sport;
 	check_golden("record-after-it", &r, ITEM_LIVE, snat_tcp());
 	r = snat_tcp();
+	r.op = CT_OP_UPDATE;
+	r.fields = CTF_STATUS | CTF_TIMEOUT | CTF_TCP | CTF_TCP_WIN;
+	r.tcp_state = TCP_CONNTRACK_LAST_ACK;
+	r.timeout_s = 120;
+	check_golden("record-over", &r, ITEM_LIVE, none);
+	r = snat_tcp();
 	r.op = CT_OP_DELETE;
 	r.fields = 0;
 	r.status = r.tcp_state = r.wscale_orig = r.wscale_reply = 0;

@@ -40,9 +40,9 @@ test_bulk_and_live(void **state)
 	assert_int_equal(m->h[0].s.peers[1]->stats.bulks_sent, 1);
 	assert_int_equal(m->h[0].s.peers[1]->stats.resent, 0);
 	assert_int_equal(m->h[1].s.stats.swept, 0);
-	/* what stands by never runs out before its owner says so */
+	/* what stands by never runs out before its owner says so, or when */
 	for (int i = 0; i < SIM_FLOWS; i++)
-		if (m->h[1].flows[i].alive)
+		if (m->h[1].flows[i].alive && m->h[1].flows[i].ends_at == 0)
 			assert_int_equal(
 			    ct_hold_step(m->h[1].flows[i].rec.timeout_s),
 			    m->h[1].s.brx[0].generation % CT_HOLD_STEPS);
@@ -361,6 +361,44 @@ test_sweep_spares_the_living(void **state)
 	sim_free(m);
 }
 
+static unsigned int
+over(const struct sim *m, int host)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < SIM_FLOWS; i++)
+		n += m->h[host].flows[i].alive &&
+		    m->h[host].flows[i].ends_at != 0;
+	return n;
+}
+
+/* Its owner does not tell its end: it goes by itself, also after a bulk. */
+static void
+test_over(void **state)
+{
+	struct sim *m = sim_new(15);
+
+	(void)state;
+	sim_fill(m, 0, 2000);
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+	sim_run(m, 1000000, 2);
+	sim_stop(m, 1); /* and has a bulk, with what is over in it */
+	sim_start(m, 1);
+	sim_run(m, 1000000, 2);
+	assert_true(sim_settle(m, 0, 3000000));
+	assert_int_equal(m->h[0].s.peers[1]->stats.bulks_sent, 2);
+	assert_true(over(m, 0) > 100);
+	/* seconds are what is told: up to one sooner */
+	assert_in_range(over(m, 1), over(m, 0) / 2, over(m, 0) + 10);
+	assert_int_equal(sim_differences(m), 0);
+	sim_run(m, (SIM_OVER_S + 2) * 1000000, 0);
+	assert_int_equal(over(m, 0), 0);
+	assert_int_equal(over(m, 1), 0);
+	assert_int_equal(sim_differences(m), 0);
+	sim_free(m);
+}
+
 /* All four hold steps are in use: they are made free before a bulk. */
 static void
 test_steps_exhausted(void **state)
@@ -397,6 +435,7 @@ main(void)
 	    cmocka_unit_test(test_failover),
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_sweep_spares_the_living),
+	    cmocka_unit_test(test_over),
 	    cmocka_unit_test(test_steps_exhausted),
 	};
 
