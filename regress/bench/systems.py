@@ -169,10 +169,12 @@ class System:
         call(["ip", "-n", self.lab.switch.ns, "-batch", path])
 
     def load(self, count, rate=0, first=0, op="create", batch=64, times=None,
-             timeout=300, host=None):
+             timeout=300, host=None, two=False):
         """ctload in the active's kernel."""
         args = ["-n", str(count), "-f", str(first), "-r", str(rate), "-b",
                 str(batch), "-o", op, "-s", "10.0.0.0", "-d", "20.0.0.0"]
+        if two:
+            args.append("-2")
         if op == "create":
             args += ["-t", VIP]
         if op == "update":

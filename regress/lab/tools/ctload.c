@@ -7,7 +7,11 @@
  *	ctload [-6] [-n count] [-f first] [-r per second] [-b batch]
  *	    [-o create|update|delete] [-s source net] [-d destination net]
  *	    [-t translated address] [-m mark] [-T timeout] [-u udp percent]
- *	    [-l file]
+ *	    [-l file] [-2]
+ *
+ * With -2 it is two programs, as where only a privileged one may change the
+ * kernel: one wakes up for each batch and tells the other in a message as
+ * long as one of so many flows, who writes them, and answers.
  *
  * With -l the times (CLOCK_MONOTONIC, microseconds, 64 bits each) at which
  * the flows were handed to the kernel go to a file.
@@ -25,6 +29,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <sys/wait.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +43,7 @@
 #define PORTS      50000
 #define BATCH_MAX  256
 #define MSG_MAX    1024
+#define RECORD     104 /* bytes told of a flow: struct ct_rec */
 #define TCP_FLAGS  (IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM)
 
 enum op { OP_CREATE, OP_UPDATE, OP_DELETE };
@@ -50,6 +56,7 @@ static struct {
 	struct in6_addr src, dst, snat; /* IPv4: the first four bytes */
 	struct in_addr guard; /* 0: none */
 	const char *times; /* NULL: not wanted */
+	bool two;
 } opt = {
     .family = AF_INET,
     .count = 1000,
@@ -194,6 +201,62 @@ pace(uint64_t start, uint64_t done)
 		usleep((useconds_t)(due - now));
 }
 
+/* The other program, to whom `start` is time 0. */
+static void
+tell(int fd, uint64_t start)
+{
+	static uint8_t msg[BATCH_MAX * RECORD], answer[RECORD];
+
+	for (uint64_t i = 0, n; i < opt.count; i += n) {
+		n = opt.count - i < opt.batch ? opt.count - i : opt.batch;
+		if (send(fd, msg, n * RECORD, 0) == -1)
+			err(1, "send");
+		pace(start, i + n);
+		while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0)
+			;
+	}
+}
+
+static int
+start_teller(uint64_t start)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)
+		err(1, "socketpair");
+	if ((pid = fork()) == -1)
+		err(1, "fork");
+	if (pid == 0) {
+		close(fds[0]);
+		tell(fds[1], start);
+		_exit(0);
+	}
+	close(fds[1]);
+	return fds[0];
+}
+
+/* How many flows the next batch is to have. */
+static uint64_t
+told(int fd)
+{
+	static uint8_t msg[BATCH_MAX * RECORD];
+	ssize_t n = recv(fd, msg, sizeof(msg), 0);
+
+	if (n <= 0)
+		err(1, "the other program has ended");
+	return (uint64_t)n / RECORD;
+}
+
+static void
+answer(int fd)
+{
+	static const uint8_t msg[16];
+
+	if (send(fd, msg, sizeof(msg), MSG_NOSIGNAL) == -1 && errno != EPIPE)
+		err(1, "send");
+}
+
 /* Only an address of this host can be bound to. */
 static bool
 guarded(void)
@@ -215,11 +278,13 @@ load(struct mnl_socket *nl)
 {
 	static uint8_t buf[BATCH_MAX * MSG_MAX];
 	uint64_t i = 0, start = tool_now_us(), us;
-	int cpu = tool_cpu_open(0);
-	size_t len, n;
+	int cpu = tool_cpu_open(0), fd = opt.two ? start_teller(start) : -1;
+	size_t len, n, want = opt.batch;
 
 	while (i < opt.count && guarded()) {
-		for (len = 0, n = 0; n < opt.batch && i < opt.count; n++)
+		if (fd != -1)
+			want = told(fd);
+		for (len = 0, n = 0; n < want && i < opt.count; n++)
 			len += flow_message(buf + len, opt.first + i++);
 		if (times != NULL)
 			times[i - n] = tool_now_us();
@@ -228,8 +293,13 @@ load(struct mnl_socket *nl)
 		if (mnl_socket_sendto(nl, buf, len) == -1)
 			err(1, "send");
 		read_failures(mnl_socket_get_fd(nl));
-		pace(start, i);
+		if (fd != -1)
+			answer(fd);
+		else
+			pace(start, i);
 	}
+	if (fd != -1)
+		(void)wait(NULL);
 	us = tool_now_us() - start;
 	printf("{\"done\": %llu, \"failed\": %llu, \"error\": \"%s\", "
 	       "\"seconds\": %.3f, \"per_second\": %.0f, "
@@ -276,8 +346,11 @@ options(int argc, char **argv)
 	const char *src = NULL, *dst = NULL, *snat = NULL;
 	int c;
 
-	while ((c = getopt(argc, argv, "6n:f:r:b:o:s:d:t:m:T:u:l:g:")) != -1)
+	while ((c = getopt(argc, argv, "26n:f:r:b:o:s:d:t:m:T:u:l:g:")) != -1)
 		switch (c) {
+		case '2':
+			opt.two = true;
+			break;
 		case '6':
 			opt.family = AF_INET6;
 			break;
