@@ -22,7 +22,8 @@
 #define HAGW_NFT_TABLE      "hagw" /* family inet; the only table touched */
 /*
  * Of a flow's 128 label bits (16 bytes) the last byte's upper three are
- * hagw's: a FIN was seen from the original side, from the other, a RST.
+ * hagw's: a FIN was seen from the original side, from the other, a RST (or
+ * a new life after a FIN).
  */
 #define HAGW_CT_LABEL_LEN   16
 #define HAGW_CT_LABEL_AT    15

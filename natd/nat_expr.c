@@ -115,14 +115,14 @@ expr_mask(struct nftnl_rule *r, const void *mask, uint32_t len)
 }
 
 void
-expr_ct_labels_are(struct nftnl_rule *r, uint8_t mask, uint8_t want)
+expr_ct_labels(struct nftnl_rule *r, uint8_t mask, uint32_t op, uint8_t value)
 {
 	uint8_t masks[HAGW_CT_LABEL_LEN] = {[HAGW_CT_LABEL_AT] = mask};
-	uint8_t label[HAGW_CT_LABEL_LEN] = {[HAGW_CT_LABEL_AT] = want};
+	uint8_t label[HAGW_CT_LABEL_LEN] = {[HAGW_CT_LABEL_AT] = value};
 
 	expr_ct(r, NFT_CT_LABELS, NFT_REG_1);
 	expr_mask(r, masks, sizeof(masks));
-	expr_cmp(r, NFT_CMP_EQ, label, sizeof(label));
+	expr_cmp(r, op, label, sizeof(label));
 }
 
 void

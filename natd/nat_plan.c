@@ -380,6 +380,7 @@ rules_closing(struct builder *b)
 
 	add_rule(b, NC_CLOSE_FWD, NR_NOT_TCP);
 	add_rule(b, NC_CLOSE_FWD, NR_OPEN);
+	add_rule(b, NC_CLOSE_FWD, NR_AGAIN)->mask = EV_TCP_RST;
 	add_rule(b, NC_CLOSE_FWD, NR_RST)->mask = EV_TCP_RST;
 	for (i = 0; i < nitems(directions); i++) {
 		r = add_rule(b, NC_CLOSE_FWD, NR_FIN_LAST);

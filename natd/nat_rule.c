@@ -140,7 +140,7 @@ static void
 rule_open(struct nftnl_rule *r, const struct nat_rule *n)
 {
 	(void)n;
-	load_flags(r, TCPF_FIN | TCPF_RST);
+	load_flags(r, TCPF_FIN | TCPF_SYN | TCPF_RST);
 	expr_cmp8(r, NFT_CMP_EQ, 0);
 	expr_verdict(r, NF_ACCEPT);
 }
@@ -155,6 +155,21 @@ rule_rst(struct nftnl_rule *r, const struct nat_rule *n)
 {
 	load_flags(r, TCPF_RST);
 	expr_cmp8(r, NFT_CMP_NEQ, 0);
+	expr_ct_events(r, n->mask);
+	expr_ct_label(r, HAGW_CT_RST);
+}
+
+/*
+ * Where the last ACK was lost, and the ports are used again, the kernel takes
+ * the answer to a SYN, which it has passed over, as the same entry's new
+ * life: that is not over, whatever its labels say, and its end is told.
+ */
+static void
+rule_again(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	load_flags(r, TCPF_SYN | TCPF_ACK);
+	expr_cmp8(r, NFT_CMP_EQ, TCPF_SYN | TCPF_ACK);
+	expr_ct_labels(r, HAGW_CT_FIN_ORIG | HAGW_CT_FIN_REPLY, NFT_CMP_NEQ, 0);
 	expr_ct_events(r, n->mask);
 	expr_ct_label(r, HAGW_CT_RST);
 }
@@ -180,7 +195,7 @@ rule_fin_last(struct nftnl_rule *r, const struct nat_rule *n)
 	load_flags(r, TCPF_FIN);
 	expr_cmp8(r, NFT_CMP_NEQ, 0);
 	match_direction(r, n->direction);
-	expr_ct_labels_are(r, other | HAGW_CT_RST, other);
+	expr_ct_labels(r, other | HAGW_CT_RST, NFT_CMP_EQ, other);
 	expr_ct_events(r, n->mask);
 }
 
@@ -311,6 +326,7 @@ static void (*const rules[NR_MAX])(
     [NR_EVENTS] = rule_events,
     [NR_NOT_TCP] = rule_not_tcp,
     [NR_OPEN] = rule_open,
+    [NR_AGAIN] = rule_again,
     [NR_RST] = rule_rst,
     [NR_FIN_LAST] = rule_fin_last,
     [NR_FIN] = rule_fin,

@@ -61,7 +61,8 @@ enum nat_rule_kind {
 	NR_NOTRACK_OUT, /* the same, leaving */
 	NR_EVENTS, /* new flows of proto (0: any) get mask */
 	NR_NOT_TCP, /* nothing more in this chain */
-	NR_OPEN, /* neither FIN nor RST: the same */
+	NR_OPEN, /* neither FIN, SYN nor RST: the same */
+	NR_AGAIN, /* a SYN+ACK after a FIN: as after a RST */
 	NR_RST, /* the flow gets that label, and the event mask */
 	NR_FIN_LAST, /* in direction, after one in the other: mask */
 	NR_FIN, /* in direction: the label of it */
@@ -103,7 +104,7 @@ struct nat_rule {
 	char ifname[IFNAMSIZ];
 };
 
-#define NAT_RULES_MAX (23 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
+#define NAT_RULES_MAX (24 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
 
 struct nat_warning {
 	char object[CONF_NAME_MAX];
@@ -187,9 +188,10 @@ void expr_payload(struct nftnl_rule *, uint32_t base, uint32_t off,
 void expr_meta(struct nftnl_rule *, uint32_t key, uint32_t dreg);
 void expr_ct(struct nftnl_rule *, uint32_t key, uint32_t dreg);
 void expr_ct_events(struct nftnl_rule *, uint32_t mask);
-/* HAGW_CT_* bits: add these; are those in mask the ones in want? */
+/* HAGW_CT_* bits: add these; compare those in mask with value (NFT_CMP_*). */
 void expr_ct_label(struct nftnl_rule *, uint8_t bits);
-void expr_ct_labels_are(struct nftnl_rule *, uint8_t mask, uint8_t want);
+void expr_ct_labels(
+    struct nftnl_rule *, uint8_t mask, uint32_t op, uint8_t value);
 void expr_cmp(struct nftnl_rule *, uint32_t op, const void *, uint32_t len);
 void expr_cmp8(struct nftnl_rule *, uint32_t op, uint8_t);
 void expr_mask(struct nftnl_rule *, const void *mask, uint32_t len);

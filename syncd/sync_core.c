@@ -2,6 +2,7 @@
  * One node: role, peers, what goes where. Pure but for the log: time, bytes,
  * events and answers in; calls of struct sync_ops out.
  */
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <string.h>
 
@@ -353,6 +354,15 @@ choose_op(struct sync *s, struct ct_rec *rec)
 	    rec->op != CT_OP_DELETE && !(rec->fields & CTF_OVER));
 }
 
+/* The kernel has made a new flow of an entry; what follows is no event. */
+static bool
+reopened(const struct ct_rec *r)
+{
+	return (r->fields & CTF_TCP) && (r->fields & CTF_STATUS) &&
+	    (r->status & IPS_ASSURED) &&
+	    r->tcp_state < TCP_CONNTRACK_ESTABLISHED;
+}
+
 void
 record_for_peers(const struct sync *s, struct ct_rec *rec)
 {
@@ -368,6 +378,8 @@ record_for_peers(const struct sync *s, struct ct_rec *rec)
 		rec->fields &= (uint16_t)~CTF_TIMEOUT;
 	}
 	rec->fields &= (uint16_t) ~(CTF_ID | CTF_OVER);
+	if (reopened(rec))
+		rec->tcp_state = TCP_CONNTRACK_ESTABLISHED;
 }
 
 static void

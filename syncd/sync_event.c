@@ -7,6 +7,7 @@
  * delivered, not what is in it.)
  */
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <errno.h>
@@ -306,7 +307,7 @@ take_reply(const struct attr *a, struct ct_rec *rec)
 	parse_tuple(a, &rec->reply, &proto);
 }
 
-/* What the rules in natd's chain close_fwd have seen of it. */
+/* What the rules in natd's chain close_fwd have seen of it; see is_over. */
 static void
 take_labels(const struct attr *a, struct ct_rec *rec)
 {
@@ -329,6 +330,19 @@ static void (*const takers[])(const struct attr *, struct ct_rec *) = {
     [CTA_LABELS] = take_labels,
 };
 
+/*
+ * The labels alone would not do: they stay when the kernel makes another flow
+ * of the entry, and others may set them.
+ */
+static bool
+is_over(const struct ct_rec *rec)
+{
+	return (rec->fields & CTF_OVER) && (rec->fields & CTF_TCP) &&
+	    (rec->tcp_state == TCP_CONNTRACK_LAST_ACK ||
+		rec->tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+		rec->tcp_state == TCP_CONNTRACK_CLOSE);
+}
+
 static enum event_res
 parse_flow(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
 {
@@ -346,6 +360,8 @@ parse_flow(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
 	while (next_attr(&as, &a))
 		if (a.type < nitems(takers) && takers[a.type] != NULL)
 			takers[a.type](&a, rec);
+	if (!is_over(rec))
+		rec->fields &= (uint16_t)~CTF_OVER;
 	/* the kernel leaves a mark of 0 out where it says everything */
 	if (nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_MULTI))
 		rec->fields |= CTF_MARK;

@@ -485,16 +485,17 @@ def tcp_state(message):
 
 
 def is_over(message):
-    """As syncd reads it: FINs from both sides, and no RST."""
+    """As syncd reads it: FINs from both sides, and a state to match."""
     labels = attribute(message, 22)  # CTA_LABELS
-    return labels is not None and labels[15] & 0xE0 == 0xC0
+    return (labels is not None and labels[15] & 0xC0 == 0xC0 and
+            tcp_state(message) in (LAST_ACK, TIME_WAIT, CLOSE))
 
 
 def is_destroy(message):
     return struct.unpack_from("=H", message, 4)[0] == 0x102
 
 
-LAST_ACK, CLOSE = 6, 8
+LAST_ACK, TIME_WAIT, CLOSE = 6, 7, 8
 
 
 def open_flow(lab, injected=False):
@@ -576,6 +577,49 @@ def test_a_fin_repeated_is_not_a_second_one(lab):
     assert not ev.messages()
     conn.sendall(b"still here")
     assert client.recv(20) == b"still here"
+    lab.flush_flows()
+    assert [is_destroy(m) for m in ev.messages()] == [True]
+    ev.close()
+
+
+@contextlib.contextmanager
+def silent(ns):
+    """Nothing leaves that host."""
+    nft = f"ip netns exec {ns} nft "
+    sh(nft + "add table inet t")
+    try:
+        sh(nft + "add chain inet t c { type filter hook output priority 0; "
+           "policy drop; }")
+        yield
+    finally:
+        sh(nft + "delete table inet t")
+
+
+def vanish(s):
+    """Closed, and not a word said."""
+    s.setsockopt(socket.IPPROTO_TCP, 19, 1)  # TCP_REPAIR
+    s.close()
+
+
+def test_ports_used_again_after_a_last_ack_was_lost(lab):
+    """The kernel keeps the entry, which was over; the flow is not."""
+    conn, client = open_flow(lab)
+    source = client.getsockname()
+    ev = Events(lab)
+    conn.close()
+    with silent(lab.out):
+        client.shutdown(socket.SHUT_WR)
+        time.sleep(0.1)
+        vanish(client)
+    assert [is_over(m) for m in ev.messages()] == [True]
+    assert "LAST_ACK" in lab.flows("-p", "tcp")
+    server = listen(lab.out, OUT_HOST, 80)
+    client = connect(lab.cli, OUT_HOST, 80, source)
+    messages = ev.messages()
+    assert len(messages) == 1 and not is_over(messages[0])
+    conn, _ = server.accept()
+    client.sendall(b"again")
+    assert conn.recv(10) == b"again"
     lab.flush_flows()
     assert [is_destroy(m) for m in ev.messages()] == [True]
     ev.close()

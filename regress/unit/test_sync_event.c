@@ -461,7 +461,20 @@ test_dump_is_read_in_short_pieces(void **state)
 	close(fds[1]);
 }
 
-/* As natd's rules set them: FINs from both sides, a RST or none. */
+/* The byte of CTA_PROTOINFO_TCP_STATE. */
+static uint8_t *
+state_in(uint8_t *msg, size_t len)
+{
+	static const uint8_t before[] = {5, 0, 1, 0, TCP_CONNTRACK_ESTABLISHED};
+
+	for (size_t i = 0; i + sizeof(before) <= len; i++)
+		if (memcmp(msg + i, before, sizeof(before)) == 0)
+			return msg + i + sizeof(before) - 1;
+	fail();
+	return NULL;
+}
+
+/* As natd's rules set the labels: FINs from both sides, a RST or none. */
 static void
 test_over(void **state)
 {
@@ -471,19 +484,31 @@ test_over(void **state)
 		uint8_t label[HAGW_CT_LABEL_LEN];
 	} m;
 	struct ct_rec r;
+	uint8_t *tcp;
 
 	(void)state;
 	assert_int_equal(sizeof(m), sizeof(m.msg) + 4 + HAGW_CT_LABEL_LEN);
 	memcpy(m.msg, tcp_assured_masked, sizeof(m.msg));
+	tcp = state_in(m.msg, sizeof(m.msg));
 	((struct nlmsghdr *)&m)->nlmsg_len = sizeof(m);
 	m.nla = (struct nlattr){4 + HAGW_CT_LABEL_LEN, CTA_LABELS};
+	memset(m.label, 0, sizeof(m.label));
+	*tcp = TCP_CONNTRACK_LAST_ACK;
 	for (unsigned int bits = 0; bits < 256; bits++) {
-		memset(m.label, 0, sizeof(m.label));
 		m.label[15] = (uint8_t)bits;
 		assert_int_equal(parse(&m, sizeof(m), &r), EVENT_RECORD);
 		assert_int_equal(
 		    (r.fields & CTF_OVER) != 0, (bits & 0xc0) == 0xc0);
 	}
+	/* a new life of the entry, or somebody else's labels */
+	for (*tcp = 0; *tcp < TCP_CONNTRACK_MAX; (*tcp)++) {
+		assert_int_equal(parse(&m, sizeof(m), &r), EVENT_RECORD);
+		assert_int_equal((r.fields & CTF_OVER) != 0,
+		    *tcp == TCP_CONNTRACK_LAST_ACK ||
+			*tcp == TCP_CONNTRACK_TIME_WAIT ||
+			*tcp == TCP_CONNTRACK_CLOSE);
+	}
+	*tcp = TCP_CONNTRACK_LAST_ACK;
 	m.nla.nla_len = 4 + HAGW_CT_LABEL_LEN - 8;
 	((struct nlmsghdr *)&m)->nlmsg_len -= 8;
 	assert_int_equal(parse(&m, sizeof(m) - 8, &r), EVENT_RECORD);
