@@ -6,6 +6,7 @@
 #ifndef CTREC_H
 #define CTREC_H
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,7 +27,7 @@ enum ct_op {
 #define CTF_TCP     0x0008 /* tcp_state */
 #define CTF_TCP_WIN 0x0010 /* wscale_*, tcp_flags_* */
 #define CTF_ID      0x0020 /* id: delete only the entry with this id */
-#define CTF_OVER    0x0040 /* a FIN came from both sides: its end is no event */
+#define CTF_OVER    0x0040 /* a FIN came from both sides: it ends by itself */
 
 /*
  * Addresses and ports in network order. ICMP: the id stands in sport, type
@@ -58,6 +59,15 @@ struct ct_rec {
 	uint8_t tcp_flags_orig; /* IP_CT_TCP_FLAG_* */
 	uint8_t tcp_flags_reply;
 };
+
+/* A state in which nothing new is said: FINs from both sides, or a RST. */
+static inline bool
+ct_tcp_over(uint8_t tcp_state)
+{
+	return tcp_state == TCP_CONNTRACK_LAST_ACK ||
+	    tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+	    tcp_state == TCP_CONNTRACK_CLOSE;
+}
 
 /*
  * Hold time: a flow injected on a standby sees no traffic, so its timer must

@@ -21,15 +21,15 @@
 #define HAGW_GROUP          "hagw" /* may look, not change */
 #define HAGW_NFT_TABLE      "hagw" /* family inet; the only table touched */
 /*
- * Of a flow's 128 label bits (16 bytes) the last byte's upper three are
- * hagw's: a FIN was seen from the original side, from the other, a RST (or
- * a new life after a FIN).
+ * Of a flow's 128 label bits (16 bytes) bits 124 to 126, in the last byte, are
+ * hagw's: a FIN was seen from the original side, from the other, a RST (or a
+ * new life after a FIN). Bit 127 meant something else in protocol 2.
  */
 #define HAGW_CT_LABEL_LEN   16
 #define HAGW_CT_LABEL_AT    15
-#define HAGW_CT_FIN_ORIG    0x80
-#define HAGW_CT_FIN_REPLY   0x40
-#define HAGW_CT_RST         0x20
+#define HAGW_CT_FIN_ORIG    0x40
+#define HAGW_CT_FIN_REPLY   0x20
+#define HAGW_CT_RST         0x10
 
 #define HAGW_SYNC_PORT      3780 /* UDP */
 #define HAGW_SYNC_KEYLEN    32 /* bytes, AEAD key */

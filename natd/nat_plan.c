@@ -367,8 +367,11 @@ static const struct {
 };
 
 /*
- * Last of all, so that a FIN somebody else's rules drop counts for nothing:
- * a flow that only seems over to the kernel still has its end told.
+ * Last of all that see a forwarded packet, so that a FIN somebody else's rules
+ * drop counts for nothing: a flow that only seems over to the kernel still
+ * has its end told. (One dropped after that, in a chain of postrouting, and
+ * followed by no other packet, leaves an entry at the standby until the next
+ * bulk.)
  */
 static void
 rules_closing(struct builder *b)
@@ -380,6 +383,7 @@ rules_closing(struct builder *b)
 
 	add_rule(b, NC_CLOSE_FWD, NR_NOT_TCP);
 	add_rule(b, NC_CLOSE_FWD, NR_OPEN);
+	add_rule(b, NC_CLOSE_FWD, NR_HELPED);
 	add_rule(b, NC_CLOSE_FWD, NR_AGAIN)->mask = EV_TCP_RST;
 	add_rule(b, NC_CLOSE_FWD, NR_RST)->mask = EV_TCP_RST;
 	for (i = 0; i < nitems(directions); i++) {

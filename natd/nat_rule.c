@@ -160,6 +160,18 @@ rule_rst(struct nftnl_rule *r, const struct nat_rule *n)
 }
 
 /*
+ * What a helper drops it drops after all rules, and the event of that packet
+ * would not leave: such a flow has its end told.
+ */
+static void
+rule_helped(struct nftnl_rule *r, const struct nat_rule *n)
+{
+	(void)n;
+	match_ct(r, NFT_CT_STATUS, IPS_HELPER);
+	expr_verdict(r, NF_ACCEPT);
+}
+
+/*
  * Where the last ACK was lost, and the ports are used again, the kernel takes
  * the answer to a SYN, which it has passed over, as the same entry's new
  * life: that is not over, whatever its labels say, and its end is told.
@@ -183,8 +195,9 @@ match_direction(struct nftnl_rule *r, uint8_t direction)
 
 /*
  * Both sides have said all they had to say. That the flow is over is told by
- * the label that rule_fin sets, the only event that the mask leaves it. The
- * kernel's own state is no such sign: a FIN repeated leads to LAST_ACK, too.
+ * the label that rule_fin sets, the only event that the mask leaves it: so
+ * that label must not be there yet. The kernel's own state is no such sign: a
+ * FIN repeated leads to LAST_ACK, too.
  */
 static void
 rule_fin_last(struct nftnl_rule *r, const struct nat_rule *n)
@@ -195,7 +208,8 @@ rule_fin_last(struct nftnl_rule *r, const struct nat_rule *n)
 	load_flags(r, TCPF_FIN);
 	expr_cmp8(r, NFT_CMP_NEQ, 0);
 	match_direction(r, n->direction);
-	expr_ct_labels(r, other | HAGW_CT_RST, NFT_CMP_EQ, other);
+	expr_ct_labels(r, HAGW_CT_FIN_ORIG | HAGW_CT_FIN_REPLY | HAGW_CT_RST,
+	    NFT_CMP_EQ, other);
 	expr_ct_events(r, n->mask);
 }
 
@@ -326,6 +340,7 @@ static void (*const rules[NR_MAX])(
     [NR_EVENTS] = rule_events,
     [NR_NOT_TCP] = rule_not_tcp,
     [NR_OPEN] = rule_open,
+    [NR_HELPED] = rule_helped,
     [NR_AGAIN] = rule_again,
     [NR_RST] = rule_rst,
     [NR_FIN_LAST] = rule_fin_last,

@@ -62,6 +62,7 @@ enum nat_rule_kind {
 	NR_EVENTS, /* new flows of proto (0: any) get mask */
 	NR_NOT_TCP, /* nothing more in this chain */
 	NR_OPEN, /* neither FIN, SYN nor RST: the same */
+	NR_HELPED, /* a flow with a helper: the same */
 	NR_AGAIN, /* a SYN+ACK after a FIN: as after a RST */
 	NR_RST, /* the flow gets that label, and the event mask */
 	NR_FIN_LAST, /* in direction, after one in the other: mask */
@@ -104,7 +105,7 @@ struct nat_rule {
 	char ifname[IFNAMSIZ];
 };
 
-#define NAT_RULES_MAX (24 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
+#define NAT_RULES_MAX (25 + CONF_PATHS_MAX * 2 + CONF_NETS_MAX * 2)
 
 struct nat_warning {
 	char object[CONF_NAME_MAX];

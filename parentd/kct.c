@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/filter.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
@@ -269,14 +268,6 @@ kct_look(const struct ct_rec *r, struct kct_found *f)
 	return nl_dump(&kct_nl, req.buf, len, kct_found, f) != -1 && f->there;
 }
 
-/* Both sides have sent a FIN. */
-static bool
-kct_over(uint8_t tcp_state)
-{
-	return tcp_state == TCP_CONNTRACK_LAST_ACK ||
-	    tcp_state == TCP_CONNTRACK_TIME_WAIT;
-}
-
 /*
  * Another flow has the reply tuple that this one needs. Its owner has used
  * its port again, so one that is over gives way. One whose time has come is
@@ -295,7 +286,7 @@ kct_make_way(const struct ct_rec *r)
 	if (nl_dump(&kct_nl, req.buf, kctmsg_get_reply(req.buf, r), kct_found,
 		&f) == -1)
 		return errno == ENOENT;
-	if (!kct_over(f.tcp_state))
+	if (!ct_tcp_over(f.tcp_state))
 		return false;
 	other.orig = f.orig;
 	return nl_batch(&kct_nl, req.buf,
@@ -314,14 +305,10 @@ kct_exists(const struct ct_rec *r, struct kct_try *t)
 {
 	struct kct_found f;
 
-	if (!kct_look(r, &f)) {
-		if (kct_make_way(r))
-			return KCT_CREATE;
-		kct_clashed = true;
-		return KCT_DONE;
-	}
+	if (!kct_look(r, &f))
+		return kct_make_way(r) ? KCT_CREATE : KCT_DONE;
 	t->id = f.id;
-	if (!f.same || (kct_over(f.tcp_state) && !kct_over(r->tcp_state)))
+	if (!f.same || (ct_tcp_over(f.tcp_state) && !ct_tcp_over(r->tcp_state)))
 		return KCT_REPLACE;
 	return KCT_UPDATE;
 }
@@ -478,6 +465,7 @@ kct_apply(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 	for (i = 0; i < n; i++) {
 		if (tries[i].error == 0)
 			continue;
+		kct_clashed = kct_clashed || tries[i].error == EEXIST;
 		fails[nfail].index = (uint32_t)i;
 		fails[nfail++].error = tries[i].error;
 	}

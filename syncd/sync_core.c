@@ -363,20 +363,33 @@ reopened(const struct ct_rec *r)
 	    r->tcp_state < TCP_CONNTRACK_ESTABLISHED;
 }
 
+/*
+ * How long the peer is to keep it. From LAST_ACK the last packet leads to
+ * TIME_WAIT without an event, and may be lost.
+ */
+static void
+say_over(const struct sync *s, struct ct_rec *rec)
+{
+	const uint32_t *t = s->timeouts.tcp;
+	uint32_t most = t[TCP_CONNTRACK_TIME_WAIT];
+
+	if (most < t[TCP_CONNTRACK_LAST_ACK])
+		most = t[TCP_CONNTRACK_LAST_ACK];
+	if (rec->tcp_state != TCP_CONNTRACK_TIME_WAIT ||
+	    !(rec->fields & CTF_TIMEOUT) || rec->timeout_s > most)
+		rec->timeout_s = most;
+	if (!ct_tcp_over(rec->tcp_state))
+		rec->tcp_state = TCP_CONNTRACK_TIME_WAIT;
+	rec->fields |= CTF_TIMEOUT | CTF_TCP;
+}
+
 void
 record_for_peers(const struct sync *s, struct ct_rec *rec)
 {
-	uint32_t most = s->timeouts.tcp[TCP_CONNTRACK_TIME_WAIT];
-
-	if (rec->fields & CTF_OVER) {
-		/* LAST_ACK becomes TIME_WAIT without an event */
-		if (rec->tcp_state != TCP_CONNTRACK_TIME_WAIT ||
-		    !(rec->fields & CTF_TIMEOUT) || rec->timeout_s > most)
-			rec->timeout_s = most;
-		rec->fields |= CTF_TIMEOUT;
-	} else {
+	if (rec->fields & CTF_OVER)
+		say_over(s, rec);
+	else
 		rec->fields &= (uint16_t)~CTF_TIMEOUT;
-	}
 	rec->fields &= (uint16_t) ~(CTF_ID | CTF_OVER);
 	if (reopened(rec))
 		rec->tcp_state = TCP_CONNTRACK_ESTABLISHED;

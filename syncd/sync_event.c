@@ -307,15 +307,11 @@ take_reply(const struct attr *a, struct ct_rec *rec)
 	parse_tuple(a, &rec->reply, &proto);
 }
 
-/* What the rules in natd's chain close_fwd have seen of it; see is_over. */
-static void
-take_labels(const struct attr *a, struct ct_rec *rec)
+/* What the rules in natd's chain close_fwd have seen of it. */
+static uint8_t
+our_labels(const struct attr *a)
 {
-	uint8_t both = HAGW_CT_FIN_ORIG | HAGW_CT_FIN_REPLY;
-
-	if (a->len == HAGW_CT_LABEL_LEN &&
-	    (a->data[HAGW_CT_LABEL_AT] & both) == both)
-		rec->fields |= CTF_OVER;
+	return a->len == HAGW_CT_LABEL_LEN ? a->data[HAGW_CT_LABEL_AT] : 0;
 }
 
 static void (*const takers[])(const struct attr *, struct ct_rec *) = {
@@ -327,20 +323,22 @@ static void (*const takers[])(const struct attr *, struct ct_rec *) = {
     [CTA_MARK] = take_mark,
     [CTA_ID] = take_id,
     [CTA_ZONE] = take_zone,
-    [CTA_LABELS] = take_labels,
 };
 
 /*
  * The labels alone would not do: they stay when the kernel makes another flow
- * of the entry, and others may set them.
+ * of the entry, and others may set them. An event has the state only when the
+ * packet changed it, which a FIN after a repeated one does not.
  */
 static bool
-is_over(const struct ct_rec *rec)
+is_over(const struct ct_rec *rec, uint8_t labels)
 {
-	return (rec->fields & CTF_OVER) && (rec->fields & CTF_TCP) &&
-	    (rec->tcp_state == TCP_CONNTRACK_LAST_ACK ||
-		rec->tcp_state == TCP_CONNTRACK_TIME_WAIT ||
-		rec->tcp_state == TCP_CONNTRACK_CLOSE);
+	uint8_t both = HAGW_CT_FIN_ORIG | HAGW_CT_FIN_REPLY;
+
+	if ((labels & both) != both)
+		return false;
+	return rec->fields & CTF_TCP ? ct_tcp_over(rec->tcp_state)
+				     : !(labels & HAGW_CT_RST);
 }
 
 static enum event_res
@@ -350,6 +348,7 @@ parse_flow(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
 	struct attrs as = {
 	    base + NLMSG_HDRLEN + sizeof(struct nfgenmsg), base + len};
 	struct attr a;
+	uint8_t labels = 0;
 
 	if (len < NLMSG_HDRLEN + sizeof(struct nfgenmsg))
 		return EVENT_ERROR;
@@ -357,11 +356,14 @@ parse_flow(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
 	rec->family = base[NLMSG_HDRLEN];
 	if (rec->family != AF_INET && rec->family != AF_INET6)
 		return EVENT_OTHER;
-	while (next_attr(&as, &a))
+	while (next_attr(&as, &a)) {
 		if (a.type < nitems(takers) && takers[a.type] != NULL)
 			takers[a.type](&a, rec);
-	if (!is_over(rec))
-		rec->fields &= (uint16_t)~CTF_OVER;
+		else if (a.type == CTA_LABELS)
+			labels = our_labels(&a);
+	}
+	if (rec->proto == IPPROTO_TCP && is_over(rec, labels))
+		rec->fields |= CTF_OVER;
 	/* the kernel leaves a mark of 0 out where it says everything */
 	if (nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_MULTI))
 		rec->fields |= CTF_MARK;

@@ -108,9 +108,7 @@ static bool
 over(const struct ct_rec *r)
 {
 	return r->proto == IPPROTO_TCP && (r->fields & CTF_TCP) &&
-	    (r->tcp_state == TCP_CONNTRACK_LAST_ACK ||
-		r->tcp_state == TCP_CONNTRACK_TIME_WAIT) &&
-	    r->timeout_s <= HELD_MIN_S;
+	    ct_tcp_over(r->tcp_state) && r->timeout_s <= HELD_MIN_S;
 }
 
 /*

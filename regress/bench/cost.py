@@ -266,8 +266,8 @@ def short(classes, repeat, ctx):
     """Connect, 64 bytes, 512 bytes back, close; each system in turn for 7 s,
     on a lab that is there all the while, and measured for 3 of them, in
     which as many connections are forgotten as made; the first round is not
-    counted. The time a closed connection is kept (tcp_timeout_time_wait) is
-    2 s on every gateway; a dump twice a second has the kernel collect what
+    counted. The time a closed connection is kept (tcp_timeout_time_wait and
+    _last_ack) is 2 s on every gateway; a dump twice a second has the kernel collect what
     expired. The receiver's floor is ctload's CPU when it makes as many flows
     in the standby's kernel at that rate, 8 at a time, right after; the
     sender's that of a program that reads events 3 ms after the
@@ -290,7 +290,8 @@ def short(classes, repeat, ctx):
 def short_ready(system):
     system.quiet()
     for gw in system.pair.gateways:
-        gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 2)
+        for state in ("time_wait", "last_ack"):
+            gw.sysctl(f"net.netfilter.nf_conntrack_tcp_timeout_{state}", 2)
     if isinstance(system, Hagw):
         time.sleep(11)  # hagwd looks each 10 s
     for i in range(SOURCES):

@@ -485,10 +485,12 @@ def tcp_state(message):
 
 
 def is_over(message):
-    """As syncd reads it: FINs from both sides, and a state to match."""
-    labels = attribute(message, 22)  # CTA_LABELS
-    return (labels is not None and labels[15] & 0xC0 == 0xC0 and
-            tcp_state(message) in (LAST_ACK, TIME_WAIT, CLOSE))
+    """As syncd reads it: FINs from both sides, and a state to match, if
+    the packet has changed it, else no RST."""
+    labels, state = attribute(message, 22), tcp_state(message)  # CTA_LABELS
+    return (labels is not None and labels[15] & 0x60 == 0x60 and
+            (state in (LAST_ACK, TIME_WAIT, CLOSE) if state is not None
+             else not labels[15] & 0x10))
 
 
 def is_destroy(message):
@@ -560,7 +562,8 @@ def test_a_reset_is_told_and_the_end_after_it(lab, from_server, after_fin):
     ev.close()
 
 
-def test_a_fin_repeated_is_not_a_second_one(lab):
+@pytest.mark.parametrize("end", [False, True])
+def test_a_fin_repeated_is_not_a_second_one(lab, end):
     """The kernel goes to LAST_ACK by it, but one side still sends."""
     conn, client = open_flow(lab)
     ev = Events(lab)
@@ -577,9 +580,59 @@ def test_a_fin_repeated_is_not_a_second_one(lab):
     assert not ev.messages()
     conn.sendall(b"still here")
     assert client.recv(20) == b"still here"
+    if end:
+        conn.close()
+        messages = ev.messages()
+        assert [is_over(m) for m in messages] == [True]
+        assert tcp_state(messages[0]) is None, "it was LAST_ACK before"
     lab.flush_flows()
-    assert [is_destroy(m) for m in ev.messages()] == [True]
+    assert [is_destroy(m) for m in ev.messages()] == [True] * (not end)
     ev.close()
+
+
+def test_fins_that_crossed_have_their_end_told(lab):
+    """Two processors saw one each, and neither the other's label: a FIN
+    repeated must not take away the end that was to be told."""
+    conn, client = open_flow(lab)
+    ev = Events(lab)
+    nft = f"ip netns exec {lab.gw} nft "
+    sh(nft + "add table inet t")
+    try:
+        sh(nft + "add chain inet t c { type filter hook forward priority 0; "
+           "}")
+        sh(nft + "add rule inet t c ct label set 125")
+        sh(nft + "add rule inet t c ct label set 126")
+        client.sendall(b"x")
+        assert conn.recv(10) == b"x"
+        client.close()
+        conn.close()
+        ev.messages()
+        lab.flush_flows()
+        assert [is_destroy(m) for m in ev.messages()] == [True]
+    finally:
+        sh(nft + "delete table inet t")
+    ev.close()
+
+
+def test_a_flow_with_a_helper_has_its_end_told(lab):
+    """What a helper drops nobody sees, and the event of that packet."""
+    nft = f"ip netns exec {lab.gw} nft "
+    sh(nft + "add table inet t")
+    try:
+        sh(nft + "add ct helper inet t h { type '\"ftp\"' protocol tcp; }")
+        sh(nft + "add chain inet t c { type filter hook prerouting "
+           "priority 0; }")
+        sh(nft + "add rule inet t c tcp dport 80 ct helper set h")
+        conn, client = open_flow(lab)
+        ev = Events(lab)
+        client.close()
+        conn.close()
+        assert not any(is_over(m) for m in ev.messages())
+        lab.flush_flows()
+        assert [is_destroy(m) for m in ev.messages()] == [True]
+        ev.close()
+    finally:
+        sh(nft + "delete table inet t")
 
 
 @contextlib.contextmanager

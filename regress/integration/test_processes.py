@@ -209,6 +209,13 @@ def closing_time(gw):
     return None
 
 
+def closing_sysctls(gateways, time_wait, last_ack):
+    name = "net.netfilter.nf_conntrack_tcp_timeout_"
+    for gw in gateways:
+        gw.sysctl(name + "time_wait", time_wait)
+        gw.sysctl(name + "last_ack", last_ack)
+
+
 def test_a_flow_that_is_over_ends_by_itself_at_the_standby(pair, nat1):
     """As soon as at its owner, who does not tell; and gives way to the next
     flow with its addresses and ports."""
@@ -223,8 +230,7 @@ def test_a_flow_that_is_over_ends_by_itself_at_the_standby(pair, nat1):
             ["conntrack", "-L", "-p", "tcp", "--dport", "7801"]).stdout, 5)
         ours, theirs = closing_time(nat1), closing_time(nat2)
         assert 100 < theirs <= 120 and abs(ours - theirs) <= 3
-        for gw in (nat1, nat2):
-            gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 3)
+        closing_sysctls((nat1, nat2), 3, 3)
         time.sleep(11)  # hagwd looks each 10 s
         pair.client1.python(CLIENT)  # the kernel knows it in TIME_WAIT
         lab.wait_for("nat2: the next", lambda: (closing_time(nat2) or 99) <= 3,
@@ -233,8 +239,7 @@ def test_a_flow_that_is_over_ends_by_itself_at_the_standby(pair, nat1):
         assert closing_time(nat1) is None
     finally:
         server.stop()
-        for gw in (nat1, nat2):
-            gw.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 120)
+        closing_sysctls((nat1, nat2), 120, 30)
 
 
 def test_no_mastership_before_the_ruleset_is_in():

@@ -116,7 +116,11 @@ sim_change(struct sim *m, struct sim_host *h)
 		event_put(h, &f->rec, CT_OP_NEW);
 	} else if (f->rec.proto == IPPROTO_TCP && sim_random(m, 5) == 0) {
 		flow_over(m, f);
-		event_put(h, &f->rec, CT_OP_UPDATE);
+		ev = f->rec;
+		/* a FIN repeated led to that state before */
+		if (sim_random(m, 3) == 0)
+			ev.fields &= (uint16_t) ~(CTF_TCP | CTF_TCP_WIN);
+		event_put(h, &ev, CT_OP_UPDATE);
 	} else if (sim_random(m, 3) == 0) {
 		f->alive = false;
 		event_put(h, &f->rec, CT_OP_DELETE);

@@ -238,7 +238,7 @@ test_rules(void **state)
 	(void)state;
 	assert_int_equal(rules_in(p, NC_RAW_PRE), 2);
 	assert_int_equal(rules_in(p, NC_EVENT_FWD), 4);
-	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 8);
+	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 9);
 	assert_int_equal(rules_in(p, NC_EVENT_IN), 1);
 	assert_int_equal(rules_in(p, NC_NAT_PRE), 2);
 	assert_int_equal(rules_in(p, NC_NAT_POST), 2 + 2 * 2);
@@ -252,7 +252,7 @@ test_rules(void **state)
 			assert_int_equal(p->rules[i].mask != 0,
 			    p->rules[i].proto == IPPROTO_TCP);
 	}
-	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 8);
+	assert_int_equal(rules_in(p, NC_CLOSE_FWD), 9);
 	plan_free(p);
 
 	c->h.sync.protocols = CONF_PROTO_UDP;

@@ -498,8 +498,9 @@ test_over(void **state)
 		m.label[15] = (uint8_t)bits;
 		assert_int_equal(parse(&m, sizeof(m), &r), EVENT_RECORD);
 		assert_int_equal(
-		    (r.fields & CTF_OVER) != 0, (bits & 0xc0) == 0xc0);
+		    (r.fields & CTF_OVER) != 0, (bits & 0x60) == 0x60);
 	}
+	m.label[15] = 0x70;
 	/* a new life of the entry, or somebody else's labels */
 	for (*tcp = 0; *tcp < TCP_CONNTRACK_MAX; (*tcp)++) {
 		assert_int_equal(parse(&m, sizeof(m), &r), EVENT_RECORD);
@@ -508,7 +509,15 @@ test_over(void **state)
 			*tcp == TCP_CONNTRACK_TIME_WAIT ||
 			*tcp == TCP_CONNTRACK_CLOSE);
 	}
-	*tcp = TCP_CONNTRACK_LAST_ACK;
+	/* no state: the last FIN did not change it */
+	tcp[-10] = 0x7f; /* CTA_PROTOINFO: another attribute */
+	for (unsigned int bits = 0; bits < 256; bits += 0x10) {
+		m.label[15] = (uint8_t)bits;
+		assert_int_equal(parse(&m, sizeof(m), &r), EVENT_RECORD);
+		assert_false(r.fields & CTF_TCP);
+		assert_int_equal(
+		    (r.fields & CTF_OVER) != 0, (bits & 0x70) == 0x60);
+	}
 	m.nla.nla_len = 4 + HAGW_CT_LABEL_LEN - 8;
 	((struct nlmsghdr *)&m)->nlmsg_len -= 8;
 	assert_int_equal(parse(&m, sizeof(m) - 8, &r), EVENT_RECORD);
