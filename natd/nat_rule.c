@@ -59,13 +59,20 @@ match_ct(struct nftnl_rule *r, uint32_t key, uint32_t bits)
 	expr_cmp(r, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
+/* Of what is known to be TCP. */
+static void
+load_flags(struct nftnl_rule *r, uint8_t mask)
+{
+	expr_payload(
+	    r, NFT_PAYLOAD_TRANSPORT_HEADER, OFF_TCPFLAGS, 1, NFT_REG_1);
+	expr_mask(r, &mask, sizeof(mask));
+}
+
 static void
 match_flags(struct nftnl_rule *r, uint8_t mask, uint32_t op, uint8_t value)
 {
 	match_proto(r, IPPROTO_TCP);
-	expr_payload(
-	    r, NFT_PAYLOAD_TRANSPORT_HEADER, OFF_TCPFLAGS, 1, NFT_REG_1);
-	expr_mask(r, &mask, sizeof(mask));
+	load_flags(r, mask);
 	expr_cmp8(r, op, value);
 }
 
@@ -118,6 +125,7 @@ rule_events(struct nftnl_rule *r, const struct nat_rule *n)
 	expr_ct_events(r, n->mask);
 }
 
+/* Behind it in its chain all is TCP. */
 static void
 rule_not_tcp(struct nftnl_rule *r, const struct nat_rule *n)
 {
@@ -125,15 +133,6 @@ rule_not_tcp(struct nftnl_rule *r, const struct nat_rule *n)
 	expr_meta(r, NFT_META_L4PROTO, NFT_REG_1);
 	expr_cmp8(r, NFT_CMP_NEQ, IPPROTO_TCP);
 	expr_verdict(r, NF_ACCEPT);
-}
-
-/* From here on all is TCP, in the chain where these stand. */
-static void
-load_flags(struct nftnl_rule *r, uint8_t mask)
-{
-	expr_payload(
-	    r, NFT_PAYLOAD_TRANSPORT_HEADER, OFF_TCPFLAGS, 1, NFT_REG_1);
-	expr_mask(r, &mask, sizeof(mask));
 }
 
 static void

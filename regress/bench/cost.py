@@ -141,10 +141,10 @@ def cpu_row(classes, repeat, ctx, batch):
     such system runs: of the receiver ctload's CPU when it writes as many to
     the standby's kernel, as many at a time but 16 at least, once by itself,
     once as two programs, of which one wakes up for each batch and tells the
-    other, as where only one is privileged; of the sender that of a program that
-    reads a burst of events 750 us after its first and sends as many bytes to
-    a program there; that is no floor for 1 and 4 at a time, where hagw does
-    not wake up for the first event. The tables are compared while they hold
+    other, as where only one is privileged; of the sender that of a program
+    that reads a burst of events 750 us after its first and sends as many
+    bytes to a program there; that is no floor for 1 and 4 at a time, where
+    hagw does not wake up for the first event. The tables are compared while they hold
     the flows, in each turn; a cache, which has to be committed for that,
     once at the end."""
     count = ctx.n(20000, 2000)
@@ -267,10 +267,10 @@ def short(classes, repeat, ctx):
     on a lab that is there all the while, and measured for 3 of them, in
     which as many connections are forgotten as made; the first round is not
     counted. The time a closed connection is kept (tcp_timeout_time_wait and
-    _last_ack) is 2 s on every gateway; a dump twice a second has the kernel collect what
-    expired. The receiver's floor is ctload's CPU when it makes as many flows
-    in the standby's kernel at that rate, 8 at a time, right after; the
-    sender's that of a program that reads events 3 ms after the
+    _last_ack) is 2 s on every gateway; a dump twice a second has the kernel
+    collect what expired. The receiver's floor is ctload's CPU when it makes
+    as many flows in the standby's kernel at that rate, 8 at a time, right
+    after; the sender's that of a program that reads events 3 ms after the
     first and sends as many bytes to a program there, of as many such
     connections more (beside hagw, which has the addresses)."""
     seconds = round(ctx.s(3) * 2) / 2  # whole dumps

@@ -500,6 +500,23 @@ def is_destroy(message):
 LAST_ACK, TIME_WAIT, CLOSE = 6, 7, 8
 
 
+@contextlib.contextmanager
+def foreign(ns, hook, *rules, policy="accept", needs=None):
+    """Somebody else's table on that host, for a while."""
+    nft = f"ip netns exec {ns} nft "
+    sh(nft + "add table inet t")
+    try:
+        if needs:
+            sh(nft + "add " + needs)
+        sh(nft + f"add chain inet t c {{ type filter hook {hook} priority 0; "
+           f"policy {policy}; }}")
+        for rule in rules:
+            sh(nft + "add rule inet t c " + rule)
+        yield
+    finally:
+        sh(nft + "delete table inet t")
+
+
 def open_flow(lab, injected=False):
     """Both ends of a connection through the gateway, whose entry there is
     one that came in by netlink if wanted: every event is its own."""
@@ -567,15 +584,9 @@ def test_a_fin_repeated_is_not_a_second_one(lab, end):
     """The kernel goes to LAST_ACK by it, but one side still sends."""
     conn, client = open_flow(lab)
     ev = Events(lab)
-    drop = f"ip netns exec {lab.cli} nft "
-    sh(drop + "add table inet t")
-    try:
-        sh(drop + "add chain inet t c { type filter hook input priority 0; "
-           "policy drop; }")
+    with foreign(lab.cli, "input", policy="drop"):
         client.shutdown(socket.SHUT_WR)
         time.sleep(1)  # the FIN is repeated after 0.2 s and 0.6
-    finally:
-        sh(drop + "delete table inet t")
     assert "ESTABLISHED" not in lab.flows("-p", "tcp")
     assert not ev.messages()
     conn.sendall(b"still here")
@@ -595,13 +606,7 @@ def test_fins_that_crossed_have_their_end_told(lab):
     repeated must not take away the end that was to be told."""
     conn, client = open_flow(lab)
     ev = Events(lab)
-    nft = f"ip netns exec {lab.gw} nft "
-    sh(nft + "add table inet t")
-    try:
-        sh(nft + "add chain inet t c { type filter hook forward priority 0; "
-           "}")
-        sh(nft + "add rule inet t c ct label set 125")
-        sh(nft + "add rule inet t c ct label set 126")
+    with foreign(lab.gw, "forward", "ct label set 125", "ct label set 126"):
         client.sendall(b"x")
         assert conn.recv(10) == b"x"
         client.close()
@@ -609,20 +614,14 @@ def test_fins_that_crossed_have_their_end_told(lab):
         ev.messages()
         lab.flush_flows()
         assert [is_destroy(m) for m in ev.messages()] == [True]
-    finally:
-        sh(nft + "delete table inet t")
     ev.close()
 
 
 def test_a_flow_with_a_helper_has_its_end_told(lab):
     """What a helper drops nobody sees, and the event of that packet."""
-    nft = f"ip netns exec {lab.gw} nft "
-    sh(nft + "add table inet t")
-    try:
-        sh(nft + "add ct helper inet t h { type '\"ftp\"' protocol tcp; }")
-        sh(nft + "add chain inet t c { type filter hook prerouting "
-           "priority 0; }")
-        sh(nft + "add rule inet t c tcp dport 80 ct helper set h")
+    helper = "ct helper inet t h { type '\"ftp\"' protocol tcp; }"
+    with foreign(lab.gw, "prerouting", "tcp dport 80 ct helper set h",
+                 needs=helper):
         conn, client = open_flow(lab)
         ev = Events(lab)
         client.close()
@@ -631,21 +630,6 @@ def test_a_flow_with_a_helper_has_its_end_told(lab):
         lab.flush_flows()
         assert [is_destroy(m) for m in ev.messages()] == [True]
         ev.close()
-    finally:
-        sh(nft + "delete table inet t")
-
-
-@contextlib.contextmanager
-def silent(ns):
-    """Nothing leaves that host."""
-    nft = f"ip netns exec {ns} nft "
-    sh(nft + "add table inet t")
-    try:
-        sh(nft + "add chain inet t c { type filter hook output priority 0; "
-           "policy drop; }")
-        yield
-    finally:
-        sh(nft + "delete table inet t")
 
 
 def vanish(s):
@@ -660,7 +644,7 @@ def test_ports_used_again_after_a_last_ack_was_lost(lab):
     source = client.getsockname()
     ev = Events(lab)
     conn.close()
-    with silent(lab.out):
+    with foreign(lab.out, "output", policy="drop"):
         client.shutdown(socket.SHUT_WR)
         time.sleep(0.1)
         vanish(client)
@@ -681,20 +665,14 @@ def test_ports_used_again_after_a_last_ack_was_lost(lab):
 def test_a_fin_that_others_drop_ends_nothing(lab):
     conn, client = open_flow(lab)
     ev = Events(lab)
-    drop = f"ip netns exec {lab.gw} nft "
-    sh(drop + "add table inet t")
-    try:
-        sh(drop + "add chain inet t c { type filter hook forward priority 0; "
-           "}")
-        sh(drop + "add rule inet t c tcp flags & fin == fin tcp sport 80 drop")
+    with foreign(lab.gw, "forward",
+                 "tcp flags & fin == fin tcp sport 80 drop"):
         client.close()
         conn.close()
         time.sleep(0.3)
         assert "ESTABLISHED" not in lab.flows("-p", "tcp")
         lab.flush_flows()
         assert [is_destroy(m) for m in ev.messages()] == [True]
-    finally:
-        sh(drop + "delete table inet t")
     ev.close()
 
 

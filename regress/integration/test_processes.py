@@ -180,7 +180,7 @@ def test_the_grace_is_open_before_a_takeover(pair, nat1):
 SERVER = """
 import socket, time
 s = socket.create_server(("172.24.0.20", 7801))
-for _ in range(3):
+for _ in range(2):
     c, _ = s.accept()
     c.sendall(c.recv(1))
     c.recv(1)

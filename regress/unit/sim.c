@@ -74,8 +74,7 @@ flow_make(struct sim *m, struct sim_host *h, int i)
 static bool
 is_over(const struct sim_flow *f)
 {
-	return f->rec.tcp_state == TCP_CONNTRACK_LAST_ACK ||
-	    f->rec.tcp_state == TCP_CONNTRACK_TIME_WAIT;
+	return ct_tcp_over(f->rec.tcp_state);
 }
 
 /* As natd's rules have the kernel tell it: not its end. */
@@ -98,8 +97,8 @@ event_put(struct sim_host *h, const struct ct_rec *r, enum ct_op op)
 
 /*
  * The owner's traffic: a flow begins, changes, is over (and its port is used
- * again before it is forgotten) or ends; half of it where one
- * of the two kernels is being read just now.
+ * again before it is forgotten) or ends; half of it where one of the two
+ * kernels is being read just now.
  */
 void
 sim_change(struct sim *m, struct sim_host *h)

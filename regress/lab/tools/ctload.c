@@ -43,7 +43,7 @@
 #define PORTS      50000
 #define BATCH_MAX  256
 #define MSG_MAX    1024
-#define RECORD     104 /* bytes told of a flow: struct ct_rec */
+#define RECORD     100 /* bytes told of a flow, as many as struct ct_rec has */
 #define TCP_FLAGS  (IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM)
 
 enum op { OP_CREATE, OP_UPDATE, OP_DELETE };
@@ -244,7 +244,7 @@ told(int fd)
 	ssize_t n = recv(fd, msg, sizeof(msg), 0);
 
 	if (n <= 0)
-		err(1, "the other program has ended");
+		errx(1, "the other program has ended");
 	return (uint64_t)n / RECORD;
 }
 
@@ -298,8 +298,10 @@ load(struct mnl_socket *nl)
 		else
 			pace(start, i);
 	}
-	if (fd != -1)
+	if (fd != -1) {
+		close(fd); /* where the guard has ended it, the other waits */
 		(void)wait(NULL);
+	}
 	us = tool_now_us() - start;
 	printf("{\"done\": %llu, \"failed\": %llu, \"error\": \"%s\", "
 	       "\"seconds\": %.3f, \"per_second\": %.0f, "
@@ -338,6 +340,24 @@ parse_op(const char *s)
 	if (strcmp(s, "delete") == 0)
 		return OP_DELETE;
 	errx(2, "unknown word \"%s\"", s);
+}
+
+static void
+usage(void)
+{
+	errx(2, "usage: ctload -s net -d net [-t addr] [-n count] ...");
+}
+
+/* The family is known when all options are. */
+static void
+addresses(const char *src, const char *dst, const char *snat)
+{
+	if (src == NULL || dst == NULL)
+		usage();
+	parse_addr(src, &opt.src);
+	parse_addr(dst, &opt.dst);
+	if (snat != NULL)
+		parse_addr(snat, &opt.snat);
 }
 
 static void
@@ -399,12 +419,9 @@ options(int argc, char **argv)
 		default:
 			exit(2);
 		}
-	if (src == NULL || dst == NULL || optind != argc)
-		errx(2, "usage: ctload -s net -d net [-t addr] [-n count] ...");
-	parse_addr(src, &opt.src);
-	parse_addr(dst, &opt.dst);
-	if (snat != NULL)
-		parse_addr(snat, &opt.snat);
+	if (optind != argc)
+		usage();
+	addresses(src, dst, snat);
 }
 
 int
