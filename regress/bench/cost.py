@@ -107,7 +107,14 @@ def cpu_piece(system, bare, count, batch):
         costs[op] = flow_cost(system, count, 20000, op, batch)
         if op == "update" and not isinstance(system, Cache):
             checked(system, sample)
+    alone = costs
+    if isinstance(system, Hagw):
+        with system.alone():
+            alone = {op: flow_cost(system, count, 20000, op, batch)
+                     for op in OPS}
     new = costs["create"]
+    sample.update({f"{key}_alone": alone[op]["rx"]
+                   for op, key in OPS.items()})
     sample.update(wire=new["wire"], back=new["back"], maker=new["maker"],
                   **{f"{key}_{side}": costs[op][side]
                      for op, key in OPS.items() for side in ("tx", "rx")})
@@ -144,8 +151,11 @@ def cpu_row(classes, repeat, ctx, batch):
     other, as where only one is privileged; of the sender that of a program
     that reads a burst of events 750 us after its first and sends as many
     bytes to a program there; that is no floor for 1 and 4 at a time, where
-    hagw does not wake up for the first event. The tables are compared while they hold
-    the flows, in each turn; a cache, which has to be committed for that,
+    hagw does not wake up for the first event. Alone: another second of each
+    with the standby's nf_conntrack_events 0, so that its kernel builds no
+    events for the active's listener, as on a machine of its own;
+    conntrackd's standby listens itself. The tables are compared while they
+    hold the flows, in each turn; a cache, which has to be committed for that,
     once at the end."""
     count = ctx.n(20000, 2000)
     samples = {c.name: [] for c in classes}
@@ -178,6 +188,8 @@ def flow_metrics(key, what, makes, most):
                "sends as much", "µs"),
         Metric(f"{key}_rx", f"CPU per {what}, receiver with parent", "µs",
                [Goal(most, "inject")]),
+        Metric(f"{key}_alone", "the same, the standby alone on its machine",
+               "µs", [Goal(most, "inject")]),
         Metric(f"{key}_floor", f"floor: one program {makes} them there",
                "µs"),
         Metric(f"{key}_two_floor", f"floor: one program wakes another, who "
@@ -256,6 +268,8 @@ def connect(system, seconds, measure):
              "much", "µs"),
       Metric("rx", "CPU per connection, receiver with parent", "µs",
              [Goal(0.2, "inject")]),
+      Metric("alone", "the same, the standby alone on its machine", "µs",
+             [Goal(0.2, "inject")]),
       Metric("floor", "floor: one program creates as many there", "µs"),
       Metric("wire", "wire bytes per connection", "B"),
       Metric("bad", "connections that failed", "", [Goal(0, worst=True)]),
@@ -272,7 +286,10 @@ def short(classes, repeat, ctx):
     as many flows in the standby's kernel at that rate, 8 at a time, right
     after; the sender's that of a program that reads events 3 ms after the
     first and sends as many bytes to a program there, of as many such
-    connections more (beside hagw, which has the addresses)."""
+    connections more (beside hagw, which has the addresses). Alone: 3 s more
+    with the standby's nf_conntrack_events 0, so that its kernel builds no
+    events for the active's listener, as on a machine of its own;
+    conntrackd's standby listens itself."""
     seconds = round(ctx.s(3) * 2) / 2  # whole dumps
     samples = {c.name: [] for c in classes}
     with contextlib.ExitStack() as labs:
@@ -312,10 +329,13 @@ def short_piece(system, seconds):
 
     made, rate, used, report = connect(system, seconds, measure)
     sample = {key: used[key] / made for key in ("tx", "rx", "wire")}
-    sample.update(busy=used["busy"], bad=report["bad"] + report["silent"],
-                  made=rate)
+    sample.update(alone=sample["rx"], busy=used["busy"],
+                  bad=report["bad"] + report["silent"], made=rate)
     checked(system, sample)
     if isinstance(system, Hagw):
+        with system.alone():
+            made, _, used, _ = connect(system, seconds, measure)
+        sample["alone"] = used["rx"] / made
         sample["floor"] = floor_cost(
             system, int(SHORT_RATE * seconds), SHORT_RATE, 8,
             ("create", "delete"))["create"]

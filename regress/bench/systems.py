@@ -1,4 +1,5 @@
 """The systems compared: hagw, and keepalived with conntrackd in two ways."""
+import contextlib
 import pathlib
 import re
 import signal
@@ -254,6 +255,20 @@ class Hagw(System):
         super().settle(count, timeout)
         self.pair.wait_ready(self.standby, timeout)
         return time.monotonic() - start
+
+    @contextlib.contextmanager
+    def alone(self):
+        """The standby as on a machine of its own, where nobody listens to
+        flows and its kernel builds no events. Here it asks whether anybody
+        listens in any namespace, and the active does. conntrackd's standby
+        listens itself and has no such way."""
+        name = "net.netfilter.nf_conntrack_events"
+        before = self.standby.sysctl(name)
+        self.standby.sysctl(name, 0)
+        try:
+            yield
+        finally:
+            self.standby.sysctl(name, before)
 
     def quiet(self):
         wait_for("idle flows settled",
