@@ -183,6 +183,19 @@ announce_start(const struct announce_addr *addrs, size_t n)
 	announce_first();
 }
 
+bool
+announce_is(const struct announce_addr *addrs, size_t n)
+{
+	size_t i = 0;
+
+	while (n == ann.n && i < n &&
+	    addrs[i].ifindex == ann.addrs[i].ifindex &&
+	    addrs[i].addr.s_addr == ann.addrs[i].addr.s_addr &&
+	    memcmp(addrs[i].mac, ann.addrs[i].mac, sizeof(addrs[i].mac)) == 0)
+		i++;
+	return i == n && n == ann.n;
+}
+
 void
 announce_again(void)
 {

@@ -156,6 +156,7 @@ void takeover_address_lost(int ifindex, struct in_addr);
 void takeover_send_role(enum proc_id);
 void takeover_withdraw(void);
 void takeover_again(void); /* announce once more */
+void takeover_link(void); /* announce what is otherwise now */
 
 /* adopt.c: what an earlier hagwd left in the kernel */
 void adopt_init(const char *rundir);

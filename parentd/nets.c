@@ -26,6 +26,7 @@ static int net_ifindex[CONF_NETS_MAX]; /* when its sockets were made */
 static bool net_told[CONF_NETS_MAX]; /* failure is logged once */
 static bool sync_told;
 static bool sync_open[CONF_NODES_MAX];
+static int sync_ifindex; /* when its sockets were made */
 static int ctl_fd = -1;
 static int events_fd = -1; /* syncd has it too */
 
@@ -145,6 +146,7 @@ sync_open_peer(int node)
 	struct imsg_sync_path msg = {.node = (uint32_t)node, .path = 0};
 	int n = hagwd.conf->h.sync.paths[0];
 	const struct conf_net *net = &hagwd.conf->h.nets[n];
+	const struct kif *kif = kif_find(conf_ifname(hagwd.conf, n));
 	int fd = rawsock_sync(conf_ifname(hagwd.conf, n),
 	    conf_addr(hagwd.conf, n), net->addr[node], hagwd.conf->h.sync.port);
 
@@ -157,6 +159,7 @@ sync_open_peer(int node)
 		return false;
 	}
 	sync_told = false;
+	sync_ifindex = kif != NULL ? kif->ifindex : 0;
 	child_send_fd(PROC_SYNC, IMSG_FD_SYNC, 0, fd, &msg, sizeof(msg));
 	return true;
 }
@@ -261,16 +264,28 @@ nets_links(void)
 			net_send_link(n);
 }
 
+/* A socket stays bound to the interface that was, whatever has its name. */
+static void
+sync_reopen(void)
+{
+	memset(sync_open, 0, sizeof(sync_open));
+	sync_open_missing();
+}
+
 static void
 net_changed(int n)
 {
 	const struct kif *kif = kif_find(conf_ifname(hagwd.conf, n));
 	int ifindex = kif != NULL ? kif->ifindex : 0;
 
+	if (net_is_path(hagwd.conf, n) && child_running(PROC_SYNC) &&
+	    ifindex != 0 && ifindex != sync_ifindex)
+		sync_reopen();
 	if (conf_in_group(hagwd.conf, n) && child_running(PROC_VRRP) &&
 	    (!hagwd.has_sockets[n] || ifindex != net_ifindex[n]))
 		net_open(n);
 	net_send_link(n);
+	takeover_link();
 }
 
 void

@@ -157,6 +157,8 @@ int announce_init(struct event_base *);
  * minute until stopped. Never blocks; a full queue is retried.
  */
 void announce_start(const struct announce_addr *, size_t n);
+/* Is it this that is being announced? */
+bool announce_is(const struct announce_addr *, size_t n);
 void announce_again(void); /* the first rounds once more, rate-limited */
 void announce_stop(void);
 uint64_t announce_sent(void); /* frames since start */

@@ -329,17 +329,21 @@ void
 reconf_reload(uint32_t ctl_id)
 {
 	struct timeval tv = clock_tv(RELOAD_TIMEOUT_US);
+	const char *busy = NULL;
 	struct conf *next;
 
 	if (reload.timer == NULL &&
 	    (reload.timer = evtimer_new(hagwd.base, reload_timeout, NULL)) ==
 		NULL)
 		fatalx("event loop: no memory");
-	if (reload.next != NULL || !all_running()) {
-		control_end(ctl_id, 1, "%s",
-		    reload.next != NULL ? "another reload is under way"
-					: "a child is not running; see "
-					  "hactl show process");
+	if (reload.next != NULL)
+		busy = "another reload is under way";
+	else if (!all_running())
+		busy = "a child is not running; see hactl show process";
+	if (busy != NULL) {
+		history_add(
+		    "conf", "reload refused, nothing changed: %s", busy);
+		control_end(ctl_id, 1, "%s", busy);
 		return;
 	}
 	if ((next = reload_read(ctl_id)) == NULL) {

@@ -46,10 +46,9 @@ vips_of(const struct conf *conf, struct kaddr *out)
 	return n;
 }
 
-static void
-announce_vips(void)
+static size_t
+announcements(struct announce_addr *out)
 {
-	struct announce_addr out[CONF_NETS_MAX];
 	const struct conf *conf = hagwd.conf;
 	size_t n = 0;
 
@@ -64,7 +63,27 @@ announce_vips(void)
 		memcpy(out[n].mac, kif->mac, sizeof(out[n].mac));
 		n++;
 	}
-	announce_start(out, n);
+	return n;
+}
+
+static void
+announce_vips(void)
+{
+	struct announce_addr out[CONF_NETS_MAX];
+
+	announce_start(out, announcements(out));
+}
+
+/* An interface got another hardware address, or was made anew. */
+void
+takeover_link(void)
+{
+	struct announce_addr out[CONF_NETS_MAX];
+	size_t n = announcements(out);
+
+	if (hagwd.role == ROLE_MASTER && !hagwd.stopping &&
+	    !announce_is(out, n))
+		announce_start(out, n);
 }
 
 static void
@@ -222,6 +241,7 @@ takeover_init(void)
 	hagwd.view.inject = hagwd.role != ROLE_MASTER;
 	if (hagwd.role == ROLE_MASTER) { /* adopted */
 		set_vips();
+		announce_vips();
 		lease_watch();
 	}
 }
@@ -285,10 +305,10 @@ takeover_reconf(const struct conf *old)
 	}
 	if (ngone > 0)
 		kaddr_del(gone, ngone);
-	if (nsame != nn) {
+	if (nsame != nn)
 		set_vips();
+	if (ngone > 0 || nsame != nn)
 		announce_vips();
-	}
 }
 
 void

@@ -1,4 +1,5 @@
 """Faults that are nobody's death: a split, a spare that is not fit, a pause."""
+import json
 import os
 import signal
 import time
@@ -124,6 +125,36 @@ def test_a_paused_machine_does_not_come_back_as_master(pair, nat1):
     assert nat2.is_master() and not nat1.holds()
     no_flow_lost(pair)
     pair.wait_equal()
+
+
+def test_the_sync_interface_made_anew(pair, nat1):
+    """Its name is the same, and the sockets were of the one before."""
+    nat2 = pair.gateways[1]
+    nat2.cables["eth2"].anew("172.25.0.2/30")
+    flows = ("-s", "172.23.8.1", "-d", "172.24.8.1", "-n", "20")
+    nat1.ctload(*flows, "-t", "172.24.0.100")
+    pair.wait_equal()
+    nat1.ctload(*flows, "-o", "delete")
+    time.sleep(3.5)  # a peer that was not heard would be silent by now
+    assert nat1.show("summary")["warnings"] == []
+    pair.wait_equal()
+    no_flow_lost(pair)
+
+
+def hardware_address(host, ifname):
+    return json.loads(host.ip("-j", "link", "show", ifname).stdout)[0][
+        "address"]
+
+
+def test_another_hardware_address(pair, nat1):
+    """Of the master's interface; its neighbours are told, all at once."""
+    old = hardware_address(nat1, "eth0")
+    for mac in ("02:00:5e:00:53:01", old):
+        nat1.ip("link", "set", "eth0", "address", mac)
+        lab.wait_for("client1 knows", lambda m=mac: m in pair.client1.ip(
+            "neigh", "show", "172.23.0.100").stdout, 4)
+    assert nat1.is_master()
+    no_flow_lost(pair)
 
 
 def test_one_deaf_network_moves_nothing(pair, nat1):

@@ -1,6 +1,7 @@
 """make install gives a tree that runs: init script, unit, manuals."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -55,6 +56,10 @@ def test_unit_file(tree):
     text = unit.read_text()
     assert "Type=notify" in text and "WatchdogSec=" in text
     assert "Restart=always" in text
+    kept = re.findall(r"^    (CAP_\w+),", (
+        lab.TOP / "parentd" / "confine.c").read_text(), re.M)
+    allowed = re.search("CapabilityBoundingSet=(.*)", text).group(1).split()
+    assert len(kept) > 5 and set(kept) <= set(allowed)
     # The programs are not in the machine's /usr: let it find them.
     here = tree / "hagw.service"
     here.write_text(text.replace("=/usr/", f"={tree}/usr/"))

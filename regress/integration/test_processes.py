@@ -132,6 +132,24 @@ def test_a_quick_restart_adopts_what_is_there(pair, nat1):
     assert pair.talkers.settle(15)["lost"] == 0
 
 
+def test_an_adopted_master_announces():
+    """Neighbours may believe another meanwhile; and each minute is due."""
+    with lab.NatPair(advertise="1s", preempt="never") as pair:
+        pair.start()
+        nat1 = pair.gateways[0]
+        lab.wait_for("nat1: master", nat1.is_master, 10)
+        time.sleep(6.5)  # its first rounds, and those 5 s later
+        arp = pair.lab.switch.start(["tcpdump", "-i", "nat1.eth0", "-n",
+                                     "-l", "arp"], "tcpdump")
+        lab.wait_for("tcpdump", lambda: "listening" in arp.log(), 5)
+        nat1.kill9()
+        nat1.start_hagwd()
+        lab.wait_for("an announcement", lambda: "who-has 172.23.0.100 " in
+                     arp.log(), 5)
+        vrrp = nat1.show("vrrp")["vrrp"]
+        assert (vrrp["role"], vrrp["transitions"]) == ("MASTER", 0)
+
+
 def test_a_hagwd_that_paused_blames_nobody(pair, nat1):
     """It was not there to hear its children's answers."""
     nat2 = pair.gateways[1]

@@ -79,6 +79,13 @@ def edit(pair, text):
     pair.gateways[0].site.write_text(text)
 
 
+def with_net3(text):
+    assert "networks: [net1, net2]" in text
+    return text.replace("networks: [net1, net2]",
+                        "networks: [net1, net2, net3]").replace(
+                            "  sync:  ", NETWORK + "  sync:  ", 1)
+
+
 def reload(pair):
     """Standby first, as an administrator would."""
     for gw in reversed(pair.gateways):
@@ -156,10 +163,7 @@ def test_a_network_comes_and_goes(pair, watched):
     """Its address joins the group; those that are there stay."""
     nat1, _ = pair.gateways
     text = nat1.site.read_text()
-    assert "networks: [net1, net2]" in text
-    edit(pair, text.replace("networks: [net1, net2]",
-                            "networks: [net1, net2, net3]")
-         .replace("  sync:  ", NETWORK + "  sync:  ", 1))
+    edit(pair, with_net3(text))
     reload(pair)
     lab.wait_for("the new address", lambda: "172.26.0.100" in
                  nat1.addresses(), 5)
@@ -171,6 +175,34 @@ def test_a_network_comes_and_goes(pair, watched):
     reload(pair)
     lab.wait_for("no address", lambda: "172.26.0.100" not in
                  nat1.addresses(), 5)
+    assert nat1.is_master()
+
+
+def test_a_removed_address_is_not_announced(pair):
+    """Whoever has it now would lose its neighbours each minute."""
+    nat1, _ = pair.gateways
+    text = nat1.site.read_text()
+    edit(pair, with_net3(text))
+    reload(pair)
+    lab.wait_for("the new address", lambda: "172.26.0.100" in
+                 nat1.addresses(), 5)
+    edit(pair, text)
+    reload(pair)
+    heard = [pair.lab.switch.start(["tcpdump", "-i", f"nat1.{ifname}", "-n",
+                                    "-l", "arp"], f"tcpdump-{ifname}")
+             for ifname in ("eth0", "eth3")]
+    for tcpdump in heard:
+        lab.wait_for("tcpdump", lambda d=tcpdump: "listening" in d.log(), 5)
+    time.sleep(1.1)  # no more than one a second
+    # what somebody removes is put back, and everything announced once more
+    nat1.ip("addr", "del", "172.23.0.100/32", "dev", "eth0")
+    lab.wait_for("an announcement", lambda: "who-has 172.23.0.100 " in
+                 heard[0].log(), 5)
+    time.sleep(0.5)
+    told = heard[1].log()
+    for tcpdump in heard:
+        tcpdump.stop()
+    assert "172.26.0.100" not in told, told
     assert nat1.is_master()
 
 

@@ -186,11 +186,22 @@ class Cable:
         self.plugged = True
         if len(self.port) > 15:
             raise LabError(f"{self.port}: name too long for an interface")
-        net.lab.switch_ip("link", "add", self.port, "type", "veth",
-                          "peer", "name", ifname, "netns", host.ns)
-        net.lab.switch_ip("link", "set", self.port, "master", net.bridge,
-                          "up")
+        self._lay()
         net.cables.append(self)
+
+    def _lay(self):
+        switch_ip = self.net.lab.switch_ip
+        switch_ip("link", "add", self.port, "type", "veth",
+                  "peer", "name", self.ifname, "netns", self.host.ns)
+        switch_ip("link", "set", self.port, "master", self.net.bridge, "up")
+
+    def anew(self, *addresses):
+        """Another interface of the same name, as of a driver loaded again."""
+        self.net.lab.switch_ip("link", "del", self.port)
+        self._lay()
+        for address in addresses:
+            self.host.ip("addr", "add", address, "dev", self.ifname)
+        self.host.ip("link", "set", self.ifname, "up")
 
     def pull(self):
         """The host sees its carrier go."""
