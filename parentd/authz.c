@@ -118,6 +118,13 @@ check_translation(const struct authz_view *v, const struct ct_rec *r)
 	return NULL;
 }
 
+/* What ends is judged by nothing that an earlier site file had otherwise. */
+static bool
+is_end(const struct ct_rec *r)
+{
+	return r->op == CT_OP_DELETE || r->op == CT_OP_TIMEOUT;
+}
+
 static const char *
 check_protocol(const struct authz_view *v, const struct ct_rec *r)
 {
@@ -138,7 +145,8 @@ check_protocol(const struct authz_view *v, const struct ct_rec *r)
 		if (known[i].proto == r->proto &&
 		    (known[i].family == AF_UNSPEC ||
 			known[i].family == r->family))
-			return (v->conf->h.sync.protocols & known[i].bit) != 0
+			return is_end(r) ||
+				(v->conf->h.sync.protocols & known[i].bit) != 0
 			    ? NULL
 			    : "flow of a protocol not in sync.protocols";
 	}
@@ -188,16 +196,32 @@ check_timeout(const struct authz_view *v, const struct ct_rec *r)
 	return "timeout that no protocol has on the master";
 }
 
-const char *
-authz_ct(const struct authz_view *v, const struct ct_rec *r)
+static const char *
+check_flow(const struct authz_view *v, const struct ct_rec *r)
 {
 	const char *why;
 
 	if (v->conf->h.sync.npaths == 0)
 		return "this site has no sync section";
-	if ((why = check_protocol(v, r)) != NULL ||
-	    (why = check_addresses(v, r)) != NULL ||
-	    (why = check_state(r)) != NULL)
+	if ((why = check_protocol(v, r)) == NULL &&
+	    (why = check_addresses(v, r)) == NULL)
+		why = check_state(r);
+	return why;
+}
+
+bool
+authz_ct_if_there(const struct authz_view *v, const struct ct_rec *r)
+{
+	return (r->op == CT_OP_NEW || r->op == CT_OP_UPDATE) && v->inject &&
+	    check_flow(v, r) == NULL;
+}
+
+const char *
+authz_ct(const struct authz_view *v, const struct ct_rec *r)
+{
+	const char *why = check_flow(v, r);
+
+	if (why != NULL)
 		return why;
 	switch (r->op) {
 	case CT_OP_NEW:

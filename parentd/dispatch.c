@@ -206,11 +206,26 @@ table_has_room(size_t n)
 	return true;
 }
 
+/*
+ * What nobody may make any more may still live at the master, from before a
+ * reload. Its entry here is held on, and nothing else of it is touched.
+ */
+static bool
+held_on(struct ct_rec *r)
+{
+	if (!authz_ct_if_there(&hagwd.view, r) || !kct_there(r))
+		return false;
+	r->op = CT_OP_TIMEOUT;
+	return true;
+}
+
 static const char *
-may_inject(const struct ct_rec *r, bool room, struct imsg_ct_fail *fail)
+may_inject(struct ct_rec *r, bool room, struct imsg_ct_fail *fail)
 {
 	const char *why = authz_ct(&hagwd.view, r);
 
+	if (why != NULL && held_on(r))
+		return NULL;
 	if (why != NULL) {
 		fail->error = EPERM;
 		hagwd.inject_refused++;

@@ -268,6 +268,14 @@ kct_look(const struct ct_rec *r, struct kct_found *f)
 	return nl_dump(&kct_nl, req.buf, len, kct_found, f) != -1 && f->there;
 }
 
+bool
+kct_there(const struct ct_rec *r)
+{
+	struct kct_found f;
+
+	return kct_look(r, &f) && f.same;
+}
+
 /*
  * Another flow has the reply tuple that this one needs. Its owner has used
  * its port again, so one that is over gives way. One whose time has come is

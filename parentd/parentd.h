@@ -103,6 +103,8 @@ size_t kct_apply(const struct ct_rec *, size_t n, struct imsg_ct_fail *fails);
  * after the request (both families) is sent: that takes until the kernel has
  * filled the first answer or walked its whole hash table. -1 errno.
  */
+/* Is this very flow in the table, translated as it says? One request. */
+bool kct_there(const struct ct_rec *);
 int kct_dump_socket(void);
 int kct_dump_ask(int fd);
 
@@ -202,6 +204,12 @@ int authz_prepare(struct authz_view *, const struct conf *);
 /* NULL when allowed, else the reason, for the log. */
 const char *authz_vrrp_state(const struct authz_view *, uint32_t role);
 const char *authz_ct(const struct authz_view *, const struct ct_rec *);
+/*
+ * A flow that authz_ct refused: is nothing in the way but its translation?
+ * Then an entry that is here already, so translated, may be held on. It is
+ * from before a reload that took its forward away.
+ */
+bool authz_ct_if_there(const struct authz_view *, const struct ct_rec *);
 /* authz_nat.c: a whole batch, every message and attribute of it */
 const char *authz_nat(const struct authz_view *, const void *msgs, size_t len);
 

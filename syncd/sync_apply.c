@@ -199,6 +199,15 @@ log_failure(struct sync *s, uint64_t now, const struct ct_rec *r, int error)
 	    n > 1 ? " (and others before it)" : "");
 }
 
+/* Another flow in its way, or no forward of a site file that both have. */
+static bool
+lasting(const struct sync *s, int peer, int error)
+{
+	return error == EEXIST ||
+	    (error == EPERM && s->peers[peer] != NULL &&
+		sync_same_config(s, s->peers[peer]));
+}
+
 static void
 take_failures(struct sync *s, uint64_t now, const struct apply_batch *b,
     const struct imsg_ct_fail *fails, uint32_t nfail)
@@ -208,12 +217,11 @@ take_failures(struct sync *s, uint64_t now, const struct apply_batch *b,
 		if (fails[i].index >= b->n || b->peer == APPLY_NOPEER)
 			continue;
 		s->stats.inject_failed++;
-		if (fails[i].error == EEXIST) {
-			s->stats.conflicts++;
+		s->stats.conflicts += fails[i].error == EEXIST;
+		if (lasting(s, b->peer, fails[i].error))
 			s->brx[b->peer].conflicts++;
-		} else {
+		else
 			s->brx[b->peer].failed++;
-		}
 		if (s->brx[b->peer].synced)
 			bulk_incomplete(s, b->peer, now);
 		log_failure(s, now, &b->recs[fails[i].index], fails[i].error);

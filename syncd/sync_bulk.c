@@ -189,8 +189,9 @@ bulk_end(struct sync *s, int peer, const struct item *it, uint64_t now)
 /*
  * Flows of the master are missing here. What stood in the way may be gone
  * at the next try: swept, expired, or allowed by the next site file. A clash
- * that lasts costs its own flows and not the readiness for all others; any
- * other cause does.
+ * that lasts costs its own flows and not the readiness for all others, and so
+ * do flows of a forward that neither node's site file has any more; any other
+ * cause does.
  */
 void
 bulk_incomplete(struct sync *s, int peer, uint64_t now)

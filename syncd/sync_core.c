@@ -50,6 +50,12 @@ sync_ready(const struct sync *s)
 	return alone;
 }
 
+bool
+sync_same_config(const struct sync *s, const struct peer *p)
+{
+	return memcmp(p->hb.hash, s->conf->h.hash, sizeof(p->hb.hash)) == 0;
+}
+
 static bool
 wants_bulk(const struct sync *s, int i, uint64_t now)
 {

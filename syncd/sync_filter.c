@@ -153,6 +153,24 @@ filter_pass(const struct filter *f, const struct ct_rec *r)
 }
 
 /*
+ * Of what is held for a peer: may it be? By the filter of an earlier site
+ * file perhaps, which knew other protocols and virtual addresses.
+ */
+bool
+filter_held(const struct filter *f, const struct ct_rec *r)
+{
+	const union addr *all[] = {
+	    &r->orig.src, &r->orig.dst, &r->reply.src, &r->reply.dst};
+
+	for (size_t i = 0; i < nitems(all); i++)
+		if (addr_special(r->family, all[i]) ||
+		    (r->family == AF_INET &&
+			filter_find(f, all[i]->v4.s_addr) == FILTER_OWN))
+			return false;
+	return r->zone == 0;
+}
+
+/*
  * Half-open TCP is not sent: its peers repeat the handshake. Assured is
  * never taken back, so a flow that was once sent also has its end sent.
  */

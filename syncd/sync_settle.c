@@ -123,8 +123,9 @@ sweep_record(struct sync *s, const struct ct_rec *r)
 	struct ct_rec rec;
 
 	if (step == (int)(s->dump.generation % CT_HOLD_STEPS) ||
-	    (step < 0 && !filter_ours(&s->filter, r)) || over(r) ||
-	    overlay_find(&s->overlay, r) != NULL || s->overlay.overflow)
+	    (r->timeout_s <= HELD_MIN_S && !filter_ours(&s->filter, r)) ||
+	    over(r) || overlay_find(&s->overlay, r) != NULL ||
+	    s->overlay.overflow)
 		return;
 	if (spoke_since(s, r, s->brx[s->dump.peer].started_us)) {
 		set_timeout(s, r, hold_s);
@@ -155,10 +156,12 @@ static void (*const record_fns[])(struct sync *, const struct ct_rec *) = {
     [DUMP_SETTLE] = settle_one,
 };
 
+/* What is held is also what an earlier site file's filter let through. */
 void
 settle_record(struct sync *s, const struct ct_rec *r)
 {
-	if (filter_pass(&s->filter, r))
+	if (filter_pass(&s->filter, r) ||
+	    (r->timeout_s > HELD_MIN_S && filter_held(&s->filter, r)))
 		record_fns[s->dump.kind](s, r);
 }
 
@@ -191,6 +194,19 @@ swept(struct sync *s, uint64_t now)
 	    b->count, (unsigned int)(p->stats.bulk_us / 1000), s->dump.count);
 }
 
+/* What comes live is held by the generation of the last bulk. */
+static uint8_t
+live_steps(const struct sync *s)
+{
+	uint8_t steps = 0;
+
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->brx[i].synced)
+			steps |= (uint8_t)(1u
+			    << s->brx[i].generation % CT_HOLD_STEPS);
+	return steps;
+}
+
 void
 settle_done(struct sync *s, uint64_t now)
 {
@@ -200,7 +216,7 @@ settle_done(struct sync *s, uint64_t now)
 		s->steps_known = true;
 		break;
 	case DUMP_RELEASE:
-		s->steps = 0;
+		s->steps = live_steps(s);
 		log_info("%u held flows wait for a new bulk", s->dump.count);
 		break;
 	case DUMP_SWEEP:
@@ -242,7 +258,7 @@ static bool
 receiving(const struct sync *s)
 {
 	for (int i = 0; i < CONF_NODES_MAX; i++)
-		if (s->brx[i].receiving || s->brx[i].synced)
+		if (s->brx[i].receiving)
 			return true;
 	return false;
 }

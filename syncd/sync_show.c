@@ -64,12 +64,6 @@ show_totals(const struct sync *s, uint32_t id)
 	proc_send(IMSG_CTL_SYNC, id, &row, sizeof(row));
 }
 
-static bool
-same_config(const struct sync *s, const struct peer *p)
-{
-	return memcmp(p->hb.hash, s->conf->h.hash, sizeof(p->hb.hash)) == 0;
-}
-
 static uint32_t
 bulk_state(const struct sync *s, int i)
 {
@@ -115,7 +109,7 @@ show_peer(const struct sync *s, int i, uint32_t id)
 	    .up = p->up,
 	    .role = p->hb.role,
 	    .ready = (p->hb.flags & HB_READY) != 0,
-	    .same_config = same_config(s, p),
+	    .same_config = sync_same_config(s, p),
 	    .bulk = bulk_state(s, i),
 	};
 
@@ -175,7 +169,7 @@ warn_peer(const struct sync *s, int i, uint32_t id)
 			warn_lag(s, p, id);
 		return;
 	}
-	if (!same_config(s, p))
+	if (!sync_same_config(s, p))
 		warn_row(id, "sync",
 		    "%s runs another configuration: reload both from one file",
 		    p->name);

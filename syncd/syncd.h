@@ -413,6 +413,8 @@ void filter_build(struct filter *, const struct conf *);
 bool filter_pass(const struct filter *, const struct ct_rec *);
 /* Of those, is it certain that this site's rules made it? */
 bool filter_ours(const struct filter *, const struct ct_rec *);
+/* What is held here: may a peer have told it, by an earlier site file? */
+bool filter_held(const struct filter *, const struct ct_rec *);
 /* Is it worth a record yet: half-open TCP is not. */
 bool filter_mature(const struct ct_rec *);
 
@@ -588,6 +590,8 @@ struct bulk_rx {
 	uint64_t started_us;
 };
 
+/* Has the peer this very configuration, by its last heartbeat? */
+bool sync_same_config(const struct sync *, const struct peer *);
 void bulk_turn(struct sync *, uint64_t now); /* start what is due */
 void bulk_begin(struct sync *, int peer, const struct item *, uint64_t now);
 void bulk_end(struct sync *, int peer, const struct item *, uint64_t now);

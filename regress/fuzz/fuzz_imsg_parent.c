@@ -156,6 +156,12 @@ health_nat_loaded(bool loaded)
 
 /* The kernel: nothing gets here that the site does not allow. */
 
+bool
+kct_there(const struct ct_rec *r)
+{
+	return (r->orig.sport & 1) != 0;
+}
+
 size_t
 kct_apply(const struct ct_rec *recs, size_t n, struct imsg_ct_fail *fails)
 {

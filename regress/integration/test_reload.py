@@ -206,6 +206,41 @@ def test_a_removed_address_is_not_announced(pair):
     assert nat1.is_master()
 
 
+def forwarded(gw, port):
+    return gw.run(["sh", "-c", "conntrack -L -p tcp --dport "
+                   f"{port} 2>/dev/null"], check=False).stdout.splitlines()
+
+
+def test_flows_of_a_forward_that_moved(pair):
+    """They live on, at a standby that starts anew too; one that never had
+    them is ready without."""
+    nat1, nat2 = pair.gateways
+    text = nat1.site.read_text()
+    edit(pair, text + FORWARD)
+    reload(pair)
+    talkers = lab.Talkers(pair.client2, pair.client1, pair.inside, 10,
+                          port=80, to=("172.24.0.100", 8080))
+    lab.wait_for("nat2: the flows", lambda: len(forwarded(nat2, 8080)) == 10,
+                 5)
+    edit(pair, text + FORWARD.replace(".20:80", ".21:80"))
+    reload(pair)
+    nat2.stop_hagwd()
+    nat2.start_hagwd()
+    pair.wait_ready(nat2)
+    assert len(forwarded(nat2, 8080)) == 10
+    for _ in pair.gateways:
+        pair.make_master(nat2 if nat1.is_master() else nat1)
+        assert talkers.settle()["lost"] == 0
+    nat2.stop_hagwd()
+    nat2.run(["conntrack", "-F"], check=False)
+    nat2.start_hagwd()
+    pair.wait_ready(nat2, 40)
+    assert forwarded(nat2, 8080) == []
+    talkers.stop()
+    edit(pair, text)
+    reload(pair)
+
+
 def test_reload_by_signal(pair, watched):
     nat1, _ = pair.gateways
     before = nat1.show("summary")["node"]["config"]

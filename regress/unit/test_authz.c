@@ -156,6 +156,31 @@ test_addresses(void **state)
 	refused(r, "IPv6");
 }
 
+/* Only its translation may be in the way of what is held on. */
+static void
+test_if_there(void **state)
+{
+	struct ct_rec r = snat_flow(), bad;
+
+	(void)state;
+	set_addr(&r.orig.dst, "192.0.2.1");
+	set_addr(&r.reply.src, "10.0.0.21"); /* not a target */
+	refused(r, "no nat.forward");
+	assert_true(authz_ct_if_there(&view, &r));
+	bad = r;
+	bad.op = CT_OP_DELETE;
+	assert_false(authz_ct_if_there(&view, &bad));
+	bad = r;
+	bad.status |= IPS_HELPER;
+	assert_false(authz_ct_if_there(&view, &bad));
+	bad = r;
+	set_addr(&bad.orig.src, "10.0.0.2");
+	assert_false(authz_ct_if_there(&view, &bad));
+	view.inject = false;
+	assert_false(authz_ct_if_there(&view, &r));
+	view.inject = true;
+}
+
 static void
 test_fields(void **state)
 {
@@ -181,6 +206,8 @@ test_fields(void **state)
 	r = snat_flow();
 	r.proto = IPPROTO_ICMP; /* not in sync.protocols */
 	refused(r, "sync.protocols");
+	r.op = CT_OP_DELETE; /* from before sync.protocols was made shorter */
+	assert_null(authz_ct(&view, &r));
 	r = snat_flow();
 	r.proto = IPPROTO_ICMPV6; /* in IPv4 */
 	refused(r, "unknown protocol");
@@ -262,6 +289,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_good_flows),
 	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_if_there),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_roles),
 	    cmocka_unit_test(test_timeouts),

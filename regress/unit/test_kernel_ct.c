@@ -731,6 +731,27 @@ dump_of_both_families(void **state)
 	close(fd);
 }
 
+/* Of the same translation; no other flow that looks like it. */
+static void
+there(void **state)
+{
+	struct ct_rec r =
+	    flow(IPPROTO_UDP, "198.51.100.5", 1000, "192.0.2.250", 53);
+	struct ct_rec other;
+
+	(void)state;
+	dnat(&r, "10.0.0.53", 5353);
+	assert_false(kct_there(&r));
+	apply(&r, 0);
+	assert_true(kct_there(&r));
+	other = r;
+	dnat(&other, "10.0.0.54", 5353);
+	assert_false(kct_there(&other));
+	other = r;
+	other.orig.sport = htons(1001);
+	assert_false(kct_there(&other));
+}
+
 int
 main(void)
 {
@@ -749,6 +770,7 @@ main(void)
 	    T(reply_clash_is_told),
 	    T(over_gives_way),
 	    T(over_is_not_updated),
+	    T(there),
 	    T(timeout_only),
 	    T(delete_by_id),
 	    T(order_within_a_batch),

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdlib.h>
@@ -141,6 +142,87 @@ test_allowed(void **state)
 	node.dump.kind = DUMP_NONE;
 }
 
+static size_t
+asked_of(enum dump_kind kind, struct ct_rec r)
+{
+	ninjected = 0;
+	node.dump.kind = kind;
+	node.dump.peer = 1;
+	node.dump.generation = 1; /* and the entries are of none, or of 0 */
+	settle_record(&node, &r);
+	apply_flush(&node);
+	node.dump.kind = DUMP_NONE;
+	return ninjected;
+}
+
+/* Routed, so that nothing but its time tells that it was injected. */
+static void
+test_held_for_long_is_swept(void **state)
+{
+	(void)state;
+	assert_int_equal(asked_of(DUMP_SWEEP, entry(HELD_MIN_S)), 0);
+	assert_int_equal(asked_of(DUMP_SWEEP, entry(CT_HOLD_BASE_S)), 1);
+	assert_int_equal(injected[0].op, CT_OP_DELETE);
+	assert_int_equal(asked_of(DUMP_SWEEP, entry(HELD_MIN_S + 1)), 1);
+}
+
+/* sync.protocols was made shorter since: nobody tells its end. */
+static void
+test_held_by_an_earlier_filter(void **state)
+{
+	static const enum dump_kind kinds[] = {
+	    DUMP_SWEEP, DUMP_SETTLE, DUMP_RELEASE};
+	struct ct_rec own = entry(CT_HOLD_BASE_S + 5);
+
+	(void)state;
+	conf->h.sync.protocols = node.filter.protocols = CONF_PROTO_UDP;
+	for (size_t i = 0; i < nitems(kinds); i++) {
+		const char *why;
+
+		assert_int_equal(
+		    asked_of(kinds[i], entry(CT_HOLD_BASE_S + 5)), 1);
+		why = authz_ct(&view, &injected[0]);
+		if (why != NULL)
+			fail_msg("refused: %s", why);
+		assert_int_equal(asked_of(kinds[i], entry(HELD_MIN_S)), 0);
+	}
+	own.zone = 1;
+	assert_int_equal(asked_of(DUMP_SWEEP, own), 0);
+	conf->h.sync.protocols = node.filter.protocols = CONF_PROTO_ALL;
+}
+
+/* A forward that is in neither node's file: its own flows, not readiness. */
+static void
+test_refused(void **state)
+{
+	static const struct {
+		int error;
+		bool same;
+		uint32_t failed;
+	} cases[] = {{EPERM, true, 0}, {EPERM, false, 1}, {EEXIST, false, 0},
+	    {ENOMEM, true, 1}};
+	struct apply *a = &node.apply;
+	struct ct_rec r = entry(1000);
+
+	(void)state;
+	while (a->n > 0)
+		apply_done(&node, 1000000, a->batches[a->first].id, NULL, 0);
+	for (size_t i = 0; i < nitems(cases); i++) {
+		struct imsg_ct_fail fail = {
+		    .index = 0, .error = cases[i].error};
+		struct bulk_rx *b = &node.brx[1];
+
+		b->conflicts = b->failed = 0;
+		node.peers[1]->hb.hash[0] =
+		    conf->h.hash[0] ^ (uint8_t)!cases[i].same;
+		apply_record(&node, 1, &r);
+		apply_flush(&node);
+		apply_done(&node, 1000000, node.apply.last_id, &fail, 1);
+		assert_int_equal(b->failed, cases[i].failed);
+		assert_int_equal(b->conflicts, !cases[i].failed);
+	}
+}
+
 /* Every hold step in use, and a bulk under way whose sender broke it off. */
 static void
 test_a_silent_bulk_is_given_up(void **state)
@@ -162,12 +244,35 @@ test_a_silent_bulk_is_given_up(void **state)
 	node.dump.kind = DUMP_NONE;
 }
 
+/* Bulks that reloads cut off used them all up: the next could not begin. */
+static void
+test_steps_used_up_while_synced(void **state)
+{
+	struct bulk_rx *b = &node.brx[1];
+
+	(void)state;
+	node.steps = STEPS_ALL;
+	node.steps_known = true;
+	b->receiving = false;
+	b->synced = true;
+	b->generation = 7;
+	settle_turn(&node, 5000000);
+	assert_int_equal(node.dump.kind, DUMP_RELEASE);
+	settle_done(&node, 5000000);
+	assert_int_equal(node.steps, 1u << 7 % CT_HOLD_STEPS);
+	b->synced = false;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_allowed),
+	    cmocka_unit_test(test_held_for_long_is_swept),
+	    cmocka_unit_test(test_held_by_an_earlier_filter),
+	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_a_silent_bulk_is_given_up),
+	    cmocka_unit_test(test_steps_used_up_while_synced),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
