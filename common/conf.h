@@ -25,6 +25,7 @@
 #define CONF_PATHS_MAX            4 /* of sync.over; this version takes one */
 #define CONF_SOURCES_MAX          256
 #define CONF_FORWARDS_MAX         65536
+#define CONF_SHIFTED_MAX          65536 /* ports of ranges that shift them */
 #define CONF_HASH_LEN             32
 
 #define CONF_ADVERTISE_MIN_US     10000 /* 10ms */
@@ -86,6 +87,15 @@ struct conf_forward {
 	uint8_t hairpin; /* bool */
 };
 
+/* Ports it maps one by one: those of a range that leads to others; or 0. */
+static inline uint32_t
+conf_shifted(const struct conf_forward *f)
+{
+	return f->lo != f->hi && f->lo != f->to_port
+	    ? (uint32_t)f->hi - f->lo + 1
+	    : 0;
+}
+
 /* What fits one message: everything but the two arrays. */
 struct conf_head {
 	char site[CONF_SITE_MAX];
@@ -125,6 +135,13 @@ int conf_node_find(const struct conf *, const char *name);
 int conf_net_find(const struct conf *, const char *name);
 int conf_source_find(const struct conf *, const char *name);
 int conf_forward_find(const struct conf *, const char *name);
+
+/*
+ * This node's name: told, or what its file says, or else the hostname up to
+ * the first dot, which need not be in the site: then sure is false. Valid
+ * until the next call.
+ */
+const char *conf_node_name(const char *told, bool *sure);
 
 /* This node's interface and address on network n. */
 const char *conf_ifname(const struct conf *, int n);

@@ -202,6 +202,31 @@ check_target(struct conf_reader *r, size_t i)
 		    f->to_port + (f->hi - f->lo));
 }
 
+/* The kernel's maps have no offset for ports: each is an element. */
+static void
+check_shifted(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+	uint32_t n = 0;
+	size_t i;
+
+	for (i = 0; i < c->h.nforwards; i++) {
+		struct ynode *y = conf_good(r->forwards[i], "to");
+
+		if (y == NULL || conf_good(r->forwards[i], "port") == NULL)
+			continue;
+		n += conf_shifted(&c->forwards[i]);
+		if (n <= CONF_SHIFTED_MAX)
+			continue;
+		report_error(r->report, y,
+		    "with this, ranges that lead to other port numbers have "
+		    "more than %d ports; one that keeps them (no port here) "
+		    "counts for nothing",
+		    CONF_SHIFTED_MAX);
+		return;
+	}
+}
+
 static int
 listener_cmp(const void *a, const void *b)
 {
@@ -289,5 +314,6 @@ conf_check_nat(struct conf_reader *r)
 		    r, conf_good(r->forwards[i], "on"), c->forwards[i].on);
 		check_target(r, i);
 	}
+	check_shifted(r);
 	check_shadows(r);
 }

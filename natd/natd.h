@@ -21,7 +21,8 @@
 #define NAT_HASH_LEN      16
 #define NAT_GRACE_MS      30000 /* after a takeover; the kernel closes it */
 #define NAT_GRACE_OPEN    UINT64_MAX /* without an end: not MASTER */
-#define NAT_ELEMS_MAX     131072 /* shifted ranges count port by port */
+/* a forward, its hairpin; shifted ranges count port by port; and the rest */
+#define NAT_ELEMS_MAX     (2 * CONF_FORWARDS_MAX + CONF_SHIFTED_MAX + 1024)
 #define NAT_ELEMS_PER_MSG 500 /* a nested attribute holds 64 KiB */
 #define NAT_WARNINGS_MAX  64
 #define NAT_STATE_CHAIN   "hagw_state"

@@ -20,6 +20,7 @@
  */
 #define NAT_BATCH_MIN  (1 << 20)
 #define NAT_BATCH_RULE 4096 /* for each rule of the site */
+#define NAT_BATCH_PORT 64 /* for each shifted port: taken away, and added */
 
 static struct {
 	unsigned char *buf;
@@ -368,9 +369,13 @@ static size_t
 nat_batch_limit(void)
 {
 	static size_t limit = NAT_BATCH_MIN;
+	const struct conf *conf = hagwd.conf;
 	size_t now = NAT_BATCH_MIN +
-	    ((size_t)hagwd.conf->h.nsources + hagwd.conf->h.nforwards) *
-		NAT_BATCH_RULE;
+	    ((size_t)conf->h.nsources + conf->h.nforwards) * NAT_BATCH_RULE;
+
+	for (uint32_t i = 0; i < conf->h.nforwards; i++)
+		now +=
+		    (size_t)conf_shifted(&conf->forwards[i]) * NAT_BATCH_PORT;
 
 	/* after a reload what the old one had is taken away */
 	if (now > limit)

@@ -206,6 +206,25 @@ def test_a_removed_address_is_not_announced(pair):
     assert nat1.is_master()
 
 
+def test_a_long_range_to_other_ports(pair):
+    """Each port is an element of a map: many times a rule's share."""
+    nat1, nat2 = pair.gateways
+    text = nat1.site.read_text()
+    pids = [gw.child("natd") for gw in pair.gateways]
+    for to in (10000, 12000):
+        edit(pair, text + FORWARD.replace("tcp/8080", "udp/20000-52000")
+             .replace(".20:80", f".20:{to}"))
+        reload(pair)
+        found = nat2.run(["nft", "list", "map", "inet", "hagw", "fwd4"],
+                         check=False, timeout=60).stdout
+        assert re.search(r"\. 52000 counter packets 0 bytes 0 : "
+                         rf"172\.23\.0\.20 \. {to + 32000}\b", found)
+    edit(pair, text)
+    reload(pair)
+    assert pids == [gw.child("natd") for gw in pair.gateways]
+    assert nat1.is_master()
+
+
 def forwarded(gw, port):
     return gw.run(["sh", "-c", "conntrack -L -p tcp --dport "
                    f"{port} 2>/dev/null"], check=False).stdout.splitlines()

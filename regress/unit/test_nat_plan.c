@@ -170,7 +170,7 @@ test_conflicts(void **state)
 	f.hi = 65535;
 	f.to_port = 2;
 	c->forwards[4] = f;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		assert_int_equal(conf_add_forward(c, &f), 0);
 	refused(c, "map elements");
 	conf_free(c);
