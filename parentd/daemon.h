@@ -198,7 +198,7 @@ void show_node(uint32_t id);
 void show_process(uint32_t id);
 
 /* history.c: the ring behind show events; each entry is logged too */
-#define HISTORY_MAX 512
+#define HISTORY_MAX CTL_EVENTS_MAX
 void history_add(const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void history_show(uint32_t id, uint32_t number);
@@ -207,6 +207,7 @@ void history_show(uint32_t id, uint32_t number);
 void peers_update(const struct imsg_ct_status *);
 /* The peer that could take over best; NULL: none is up. */
 const struct peer *peers_best(void);
+const struct peer *peers_master(void); /* that says it is; or NULL */
 const char *peers_name(const struct peer *);
 bool peers_ready(uint32_t node);
 void peers_tell_vrrpd(void);

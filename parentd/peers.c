@@ -31,6 +31,13 @@ peers_ready(uint32_t node)
 	return peer_fresh(&hagwd.peers[node]) && hagwd.peers[node].st.ready;
 }
 
+/* As a successor. A spare with a cable pulled is none, whatever it holds. */
+static int
+fitness(const struct peer *p)
+{
+	return 2 * (p->st.role == ROLE_BACKUP) + (p->st.ready != 0);
+}
+
 const struct peer *
 peers_best(void)
 {
@@ -41,13 +48,26 @@ peers_best(void)
 
 		if (i == hagwd.conf->h.self || !peer_fresh(p))
 			continue;
-		if (best == NULL || (p->st.ready && !best->st.ready) ||
-		    (p->st.ready == best->st.ready &&
+		if (best == NULL || fitness(p) > fitness(best) ||
+		    (fitness(p) == fitness(best) &&
 			hagwd.conf->h.nodes[i].priority >
 			    hagwd.conf->h.nodes[best - hagwd.peers].priority))
 			best = p;
 	}
 	return best;
+}
+
+const struct peer *
+peers_master(void)
+{
+	for (int i = 0; i < hagwd.conf->h.nnodes; i++) {
+		const struct peer *p = &hagwd.peers[i];
+
+		if (i != hagwd.conf->h.self && peer_fresh(p) &&
+		    p->st.role == ROLE_MASTER)
+			return p;
+	}
+	return NULL;
 }
 
 static void

@@ -43,6 +43,7 @@ vrrp_conf_fsm(const struct conf *conf, struct fsm_cfg *cfg)
 	cfg->priority = h->nodes[h->self].priority;
 	cfg->preempt = h->ha.preempt != 0;
 	cfg->nnets = h->ha.nnets;
+	cfg->others = h->nnodes > 2;
 }
 
 static struct vrrp_net *

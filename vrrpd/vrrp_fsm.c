@@ -27,10 +27,17 @@ fsm_down_us(uint8_t priority, uint32_t interval_us)
 	return 3 * (uint64_t)interval_us + fsm_skew_us(priority, interval_us);
 }
 
+/* One that lacks flows lets any go first who may have them. */
+static uint64_t
+cold_us(const struct fsm *f)
+{
+	return f->cfg.others && !f->warm ? f->master_interval_us : 0;
+}
+
 uint64_t
 fsm_down(const struct fsm *f)
 {
-	return fsm_down_us(f->cfg.priority, f->master_interval_us);
+	return fsm_down_us(f->cfg.priority, f->master_interval_us) + cold_us(f);
 }
 
 static uint64_t
@@ -461,7 +468,8 @@ backup_zero(struct fsm *f, uint64_t now, const struct fsm_event *ev)
 	if (f->leaving)
 		return;
 	f->deadline_us = earlier(f->deadline_us,
-	    now + fsm_skew_us(f->cfg.priority, f->master_interval_us));
+	    now + fsm_skew_us(f->cfg.priority, f->master_interval_us) +
+		cold_us(f));
 }
 
 static void

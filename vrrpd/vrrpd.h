@@ -80,6 +80,7 @@ struct fsm_cfg {
 	uint8_t priority;
 	uint8_t nnets;
 	bool preempt;
+	bool others; /* nodes besides this one and a master */
 };
 
 enum fsm_event_type {

@@ -581,6 +581,27 @@ cold_master_yields(void **state)
 	assert_state(ROLE_BACKUP, WHY_HIGHER);
 }
 
+/* Of three nodes another may have the flows: it is given an interval. */
+static void
+cold_backup_lets_others_go_first(void **state)
+{
+	(void)state;
+	backup(SEC);
+	assert_int_equal(fsm_down(&f), fsm_down_us(PRIO, SEC));
+	f.warm = false;
+	assert_int_equal(fsm_down(&f), fsm_down_us(PRIO, SEC));
+	f.cfg.others = true;
+	assert_int_equal(fsm_down(&f), fsm_down_us(PRIO, SEC) + SEC);
+	advert(LOWER);
+	assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, SEC) + SEC);
+	advert(0);
+	assert_int_equal(fsm_next(&f), now + fsm_skew_us(PRIO, SEC) + SEC);
+	f.warm = true;
+	advert(LOWER);
+	advert(0);
+	assert_int_equal(fsm_next(&f), now + fsm_skew_us(PRIO, SEC));
+}
+
 static void
 cold_master_warms_up(void **state)
 {
@@ -1634,6 +1655,7 @@ main(void)
 	    cmocka_unit_test(contention_announces_at_a_limit),
 	    cmocka_unit_test(contention_announces_late_rather_than_never),
 	    cmocka_unit_test(cold_master_yields),
+	    cmocka_unit_test(cold_backup_lets_others_go_first),
 	    cmocka_unit_test(cold_master_warms_up),
 	    cmocka_unit_test(silence_does_not_cool),
 	    cmocka_unit_test(handover_is_asked),
