@@ -16,7 +16,7 @@
 
 #define CTL_TEXT_MAX   256
 #define CTL_NEVER      UINT64_MAX
-#define CTL_EVENTS_MAX 1000 /* show events N */
+#define CTL_EVENTS_MAX 512 /* show events N: hagwd keeps as many */
 
 /* What a request asks for. The table in ctl/words.c names them. */
 enum ctl_what {

@@ -52,8 +52,8 @@ static const struct schema_key schema[] = {
 		"living master."},
     {"ha.preempt", "after", ST_DURATION, true, HEAD(ha.preempt_after_us),
 	.max = 3600000000, .arg = "duration",
-	.help = "Take over again this long after the start, and only when all "
-		"flows are held."},
+	.help = "Take over again when all flows are held, a master of lower "
+		"priority is heard, and both have been so for this long."},
     {"ha", "advertise", ST_DURATION, false, HEAD(ha.advertise_us),
 	.min = CONF_ADVERTISE_MIN_US, .max = CONF_ADVERTISE_MAX_US,
 	.step = 10000, .def = "1s", .arg = "duration",

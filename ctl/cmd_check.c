@@ -6,33 +6,6 @@
 
 #include "hactl.h"
 
-/*
- * This node's name, as hagwd finds it: told, in its file, or the host's.
- * sure is false for the last one, which need not be in the site.
- */
-static const char *
-node_name(const struct args *args, char *buf, size_t len, bool *sure)
-{
-	FILE *fp;
-
-	*sure = true;
-	if (args->node != NULL)
-		return args->node;
-	if ((fp = fopen(HAGW_DEFAULT_NODE, "r")) != NULL) {
-		if (fgets(buf, (int)len, fp) == NULL)
-			buf[0] = '\0';
-		fclose(fp);
-		buf[strcspn(buf, " \t\r\n")] = '\0';
-		if (buf[0] != '\0')
-			return buf;
-	}
-	*sure = false;
-	if (gethostname(buf, len) == -1)
-		return NULL;
-	buf[len - 1] = '\0';
-	return buf;
-}
-
 static json_t *
 json_messages(const struct conf_report *r)
 {
@@ -64,17 +37,16 @@ struct check {
 
 /* Without a certain name the site counts as a whole when it has not this. */
 static void
-load(const struct args *args, struct check *c, char *buf, size_t len)
+load(const struct args *args, struct check *c)
 {
 	struct conf *conf;
 	bool sure;
 
-	c->node = node_name(args, buf, len, &sure);
+	c->node = conf_node_name(args->node, &sure);
 	conf_report_init(&c->report, args->conf);
 	if (!sure) {
 		conf = conf_load(args->conf, NULL, &c->report);
-		if (conf == NULL || c->node == NULL ||
-		    conf_node_find(conf, c->node) == -1) {
+		if (conf == NULL || conf_node_find(conf, c->node) == -1) {
 			c->conf = conf;
 			c->node = NULL;
 			return;
@@ -141,10 +113,9 @@ int
 cmd_check(const struct args *args)
 {
 	struct check c = {.conf = NULL};
-	char host[256];
 	int code;
 
-	load(args, &c, host, sizeof(host));
+	load(args, &c);
 	check_key(&c);
 	code = c.conf == NULL || c.key_why[0] != '\0' ? EX_WRONG : EX_DONE;
 	if (args->json)

@@ -27,7 +27,6 @@
 #define CLIENT_STALL_US     10000000 /* without reading what waits for it */
 #define RELAY_MAX           (CLIENTS_MAX * CLIENT_REQUESTS_MAX)
 #define RELAY_LATE_US       60000000 /* the parent answers before that */
-#define CTL_EVENTS_MAX      1000 /* show events N */
 
 struct client {
 	TAILQ_ENTRY(client) entry; /* oldest first */

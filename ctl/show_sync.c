@@ -90,6 +90,9 @@ peer_takeover(FILE *fp, const struct ctl_sync *s, const struct ctl_sync_peer *p)
 	if (!p->up)
 		fprintf(fp, "not ready: %s last seen %s\n", p->node,
 		    out_ago(ago, p->seen_us));
+	else if (p->role != ROLE_BACKUP && p->role != ROLE_MASTER)
+		fprintf(fp, "not ready: %s is %s\n", p->node,
+		    role_name((enum role)p->role));
 	else if (!p->ready)
 		fprintf(fp, "not ready: %s does not hold every flow yet\n",
 		    p->node);

@@ -200,8 +200,9 @@ unready_reason(char *buf, size_t sz)
 	return NULL;
 }
 
+/* What is known of who takes over; with force it may be little. */
 static void
-say_ready(void)
+say_peer(void)
 {
 	const struct peer *p = peers_best();
 	char n[FMT_MAX], total[FMT_MAX], lag[FMT_MAX];
@@ -209,9 +210,12 @@ say_ready(void)
 	if (p == NULL || h.ctl_id == 0)
 		return;
 	control_progress(h.ctl_id, "",
-	    "%s is ready: %s config, lag %s, %s of "
+	    "%s is %s: %s config, lag %s, %s of "
 	    "%s flows unconfirmed",
 	    peers_name(p),
+	    p->st.role != ROLE_BACKUP ? role_name((enum role)p->st.role)
+		: p->st.ready         ? "ready"
+				      : "NOT ready",
 	    memcmp(p->st.hash, hagwd.conf->h.hash, CONF_HASH_LEN) == 0
 		? "same"
 		: "DIFFERENT",
@@ -243,7 +247,7 @@ handover_failover(uint32_t ctl_id, bool force)
 	}
 	begin(RELEASE_FAILOVER, ctl_id, force);
 	begin_barrier();
-	say_ready();
+	say_peer();
 }
 
 static bool
@@ -260,7 +264,7 @@ is_best_node(void)
 static void
 failback_as_backup(uint32_t ctl_id)
 {
-	const struct peer *p = peers_best();
+	const struct peer *p = peers_master();
 
 	if (!is_best_node()) {
 		control_end(ctl_id, 4,
@@ -309,7 +313,7 @@ handover_failback(uint32_t ctl_id)
 	} else {
 		begin(RELEASE_HANDOVER, ctl_id, false);
 		begin_barrier();
-		say_ready();
+		say_peer();
 	}
 }
 
@@ -400,9 +404,12 @@ handover_released(const struct imsg_vrrp_released *msg)
 	if (h.step != STEP_RELEASE)
 		return;
 	if (!msg->ok) {
-		finish(1,
-		    "nobody took over: still MASTER (is the peer's "
-		    "vrrpd running? hactl show summary there)");
+		snprintf(text, sizeof(text),
+		    "nobody took over: %s %s (is the peer's "
+		    "vrrpd running? hactl show summary there)",
+		    hagwd.role == ROLE_MASTER ? "still" : "this node is",
+		    role_name(hagwd.role));
+		finish(1, text);
 		return;
 	}
 	if (h.kind == RELEASE_FAILOVER)

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #define TICK_US       1000000
 #define TIMERS_MAX    16 /* hagwd has ten, one for each child among them */
 #define REALTIME_PRIO 5 /* below vrrpd's */
+#define START_WAIT_MS 30000 /* of whoever starts it */
 
 struct daemon hagwd = {
     .opt = {.conf_path = HAGW_DEFAULT_CONF, .rundir = HAGW_DEFAULT_RUNDIR},
@@ -86,28 +88,6 @@ parse_options(int argc, char *argv[])
 }
 
 /* -N, else the node file, else the hostname up to its first dot. */
-static const char *
-node_name(void)
-{
-	static char name[CONF_NAME_MAX * 2];
-	FILE *f;
-
-	if (hagwd.opt.node != NULL)
-		return hagwd.opt.node;
-	if ((f = fopen(HAGW_DEFAULT_NODE, "re")) != NULL) {
-		if (fgets(name, sizeof(name), f) == NULL)
-			name[0] = '\0';
-		fclose(f);
-		name[strcspn(name, " \t\r\n")] = '\0';
-		return name;
-	}
-	if (gethostname(name, sizeof(name)) == -1)
-		fatal("hostname");
-	name[sizeof(name) - 1] = '\0';
-	name[strcspn(name, ".")] = '\0';
-	return name;
-}
-
 static struct conf *
 load_conf(const char *node)
 {
@@ -127,11 +107,12 @@ static int
 check_only(void)
 {
 	struct conf *conf = load_conf(NULL);
-	const char *node = node_name();
+	bool sure;
+	const char *node = conf_node_name(hagwd.opt.node, &sure);
 
 	if (conf == NULL)
 		return 2;
-	if (hagwd.opt.node != NULL || conf_node_find(conf, node) != -1) {
+	if (sure || conf_node_find(conf, node) != -1) {
 		conf_free(conf);
 		if ((conf = load_conf(node)) == NULL)
 			return 2;
@@ -207,6 +188,7 @@ write_pid(void)
 static void
 daemonize(void)
 {
+	struct pollfd pfd = {.events = POLLIN};
 	int pipefd[2], null;
 	char ok;
 	pid_t pid;
@@ -215,6 +197,13 @@ daemonize(void)
 		fatal("background");
 	if (pid > 0) {
 		close(pipefd[1]);
+		pfd.fd = pipefd[0];
+		if (poll(&pfd, 1, START_WAIT_MS) == 0) {
+			fprintf(stderr,
+			    "hagwd: not all of its processes are ready yet; "
+			    "it goes on trying, and the system log says why\n");
+			_exit(1);
+		}
 		if (read(pipefd[0], &ok, 1) == 1)
 			_exit(0);
 		fprintf(stderr,
@@ -372,14 +361,22 @@ parentd_all_running(void)
 	notify_ready();
 }
 
-/* The background has another working directory. */
+/*
+ * The background has another working directory. Links stay as they are: a
+ * reload is to follow them anew.
+ */
 static const char *
 absolute(const char *path)
 {
-	char *full = realpath(path, NULL);
+	static const char sep[] = "/";
+	char *full, *cwd = NULL;
 
-	if (full == NULL)
-		fatal("%s", path);
+	if (path[0] != '/' && (cwd = getcwd(NULL, 0)) == NULL)
+		fatal("working directory");
+	if (asprintf(&full, "%s%s%s", cwd != NULL ? cwd : "",
+		cwd != NULL ? sep : "", path) == -1)
+		fatalx("%s: no memory", path);
+	free(cwd);
 	return full; /* for the life of the process */
 }
 
@@ -387,7 +384,8 @@ absolute(const char *path)
 static void
 prepare(void)
 {
-	const char *node = node_name();
+	bool sure;
+	const char *node = conf_node_name(hagwd.opt.node, &sure);
 	char why[CTL_TEXT_MAX];
 	struct conf *conf;
 

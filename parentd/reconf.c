@@ -67,7 +67,12 @@ send_conf(enum proc_id id, const struct conf *conf, const uint8_t *key)
 void
 reconf_child(struct child *c)
 {
+	uint32_t verbose = (uint32_t)log_getverbose();
+
 	c->state = CHILD_CONFIGURING;
+	if (verbose != 0)
+		child_send(
+		    c->id, IMSG_PROC_VERBOSE, 0, &verbose, sizeof(verbose));
 	send_conf(c->id, hagwd.conf, hagwd.key);
 }
 

@@ -50,6 +50,14 @@ sync_ready(const struct sync *s)
 	return alone;
 }
 
+/* With a link down it can not take over, whatever it holds. */
+bool
+sync_peer_ready(const struct peer *p)
+{
+	return (p->hb.flags & HB_READY) != 0 &&
+	    (p->hb.role == ROLE_BACKUP || p->hb.role == ROLE_MASTER);
+}
+
 bool
 sync_same_config(const struct sync *s, const struct peer *p)
 {
@@ -663,7 +671,7 @@ send_status(struct sync *s)
 			continue;
 		m.up = p->up;
 		m.role = p->hb.role;
-		m.ready = p->up && (p->hb.flags & HB_READY) != 0 &&
+		m.ready = p->up && sync_peer_ready(p) &&
 		    (s->role != ROLE_MASTER ||
 			(p->tx.active && !s->btx[i].gap));
 		m.self_ready = sync_ready(s);

@@ -108,7 +108,7 @@ show_peer(const struct sync *s, int i, uint32_t id)
 	    .addr = net->addr[i],
 	    .up = p->up,
 	    .role = p->hb.role,
-	    .ready = (p->hb.flags & HB_READY) != 0,
+	    .ready = sync_peer_ready(p),
 	    .same_config = sync_same_config(s, p),
 	    .bulk = bulk_state(s, i),
 	};

@@ -590,6 +590,7 @@ struct bulk_rx {
 	uint64_t started_us;
 };
 
+bool sync_peer_ready(const struct peer *);
 /* Has the peer this very configuration, by its last heartbeat? */
 bool sync_same_config(const struct sync *, const struct peer *);
 void bulk_turn(struct sync *, uint64_t now); /* start what is due */

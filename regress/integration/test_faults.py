@@ -100,6 +100,11 @@ def test_a_spare_with_a_cable_pulled(pair, nat1):
     lab.wait_for("a warning", lambda: nat1.show("summary")["warnings"], 5)
     refused = nat1.hactl("failover", check=False)
     assert refused.returncode == 4 and "FAULT" in refused.stderr, refused
+    assert "takeover  not ready: nat2 is FAULT" in nat1.hactl(
+        "show", "sync").stdout
+    forced = nat1.hactl("failover", "force", check=False, timeout=30)
+    assert "nat2 is FAULT" in forced.stdout, forced
+    assert forced.returncode == 1 and "still MASTER" in forced.stderr, forced
     assert nat1.is_master() and not nat2.holds()
     nat2.cables["eth0"].plug()
     lab.wait_for("nat2: BACKUP", lambda: nat2.show("vrrp")["vrrp"]["role"]

@@ -150,6 +150,44 @@ def test_an_adopted_master_announces():
         assert (vrrp["role"], vrrp["transitions"]) == ("MASTER", 0)
 
 
+def test_log_verbose_is_for_new_children_too(pair, nat1):
+    nat1.hactl("log", "verbose")
+    try:
+        before = len(nat1.hagwd.log())
+        os.kill(nat1.child("syncd"), signal.SIGKILL)
+        lab.wait_for("a line of detail", lambda: "bulk, generation" in
+                     nat1.hagwd.log()[before:], 10)
+    finally:
+        nat1.hactl("log", "brief")
+    no_flow_lost(pair)
+
+
+def test_a_site_file_that_is_a_link(pair, nat1):
+    """A reload reads where it leads now."""
+    nat2 = pair.gateways[1]
+    plain, link = nat2.site, nat2.site.with_name("link.yaml")
+    other = nat2.site.with_name("other.yaml")
+    link.symlink_to(plain)
+    nat2.stop_hagwd()
+    nat2.site = link
+    try:
+        nat2.start_hagwd()
+        pair.wait_ready(nat2)
+        other.write_text(plain.read_text() + "  forward: [{ name: web, "
+                         "on: net2, port: tcp/8080, to: 172.23.0.20 }]\n")
+        link.unlink()
+        link.symlink_to(other)
+        nat2.hactl("reload")
+        rules = nat2.show("nat")["rules"]
+        assert {rule["name"] for rule in rules} == {"out", "web"}
+    finally:
+        nat2.stop_hagwd()
+        nat2.site = plain
+        nat2.start_hagwd()
+        link.unlink()
+    pair.wait_ready(nat2)
+
+
 def test_a_hagwd_that_paused_blames_nobody(pair, nat1):
     """It was not there to hear its children's answers."""
     nat2 = pair.gateways[1]

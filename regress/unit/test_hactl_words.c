@@ -107,7 +107,7 @@ arguments(void **state)
 	assert_null(find("show events -1", &args, err, sizeof(err)));
 	assert_null(find("show events 4x", &args, err, sizeof(err)));
 	assert_string_equal(
-	    err, "hactl: events: not a number from 1 to 1000: \"4x\"\n");
+	    err, "hactl: events: not a number from 1 to 512: \"4x\"\n");
 	assert_null(find("show nat an-exceedingly-long-name-of-a-rule", &args,
 	    err, sizeof(err)));
 	assert_null(find("show vrrp ", &args, err, sizeof(err)));
