@@ -87,7 +87,6 @@ parse_options(int argc, char *argv[])
 		usage();
 }
 
-/* -N, else the node file, else the hostname up to its first dot. */
 static struct conf *
 load_conf(const char *node)
 {
@@ -368,14 +367,13 @@ parentd_all_running(void)
 static const char *
 absolute(const char *path)
 {
-	static const char sep[] = "/";
-	char *full, *cwd = NULL;
+	char *cwd, *full;
 
-	if (path[0] != '/' && (cwd = getcwd(NULL, 0)) == NULL)
-		fatal("working directory");
-	if (asprintf(&full, "%s%s%s", cwd != NULL ? cwd : "",
-		cwd != NULL ? sep : "", path) == -1)
-		fatalx("%s: no memory", path);
+	if (path[0] == '/')
+		return path;
+	if ((cwd = getcwd(NULL, 0)) == NULL ||
+	    asprintf(&full, "%s/%s", cwd, path) == -1)
+		fatal("%s", path);
 	free(cwd);
 	return full; /* for the life of the process */
 }

@@ -97,14 +97,14 @@ uint32_t kct_portid(void); /* of the injecting socket */
  * many were filled. A delete of what is not there is no failure.
  */
 size_t kct_apply(const struct ct_rec *, size_t n, struct imsg_ct_fail *fails);
+/* Is this very flow in the table, translated as it says? One request. */
+bool kct_there(const struct ct_rec *);
 
 /*
  * A socket for one dump, to be read by someone without privileges, before or
  * after the request (both families) is sent: that takes until the kernel has
  * filled the first answer or walked its whole hash table. -1 errno.
  */
-/* Is this very flow in the table, translated as it says? One request. */
-bool kct_there(const struct ct_rec *);
 int kct_dump_socket(void);
 int kct_dump_ask(int fd);
 

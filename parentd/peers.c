@@ -110,6 +110,15 @@ tell_news(void)
 		peers_tell_vrrpd();
 }
 
+static const char *
+readiness(const struct imsg_ct_status *st)
+{
+	if (st->ready)
+		return "is ready: it holds every flow";
+	return st->role == ROLE_BACKUP ? "is not ready: it lacks flows"
+				       : "is not ready: it is not BACKUP";
+}
+
 static void
 peers_note(int node, const struct peer *old, const struct imsg_ct_status *st)
 {
@@ -123,9 +132,7 @@ peers_note(int node, const struct peer *old, const struct imsg_ct_status *st)
 			   : "is silent on the sync link");
 	if (st->up && was_ready != (st->ready != 0) &&
 	    hagwd.role == ROLE_MASTER)
-		history_add("sync", "%s %s", name,
-		    st->ready ? "is ready: it holds every flow"
-			      : "is not ready: it lacks flows");
+		history_add("sync", "%s %s", name, readiness(st));
 }
 
 void

@@ -102,6 +102,8 @@ def test_a_spare_with_a_cable_pulled(pair, nat1):
     assert refused.returncode == 4 and "FAULT" in refused.stderr, refused
     assert "takeover  not ready: nat2 is FAULT" in nat1.hactl(
         "show", "sync").stdout
+    assert "nat2 is not ready: it is not BACKUP" in nat1.hactl(
+        "show", "events").stdout
     forced = nat1.hactl("failover", "force", check=False, timeout=30)
     assert "nat2 is FAULT" in forced.stdout, forced
     assert forced.returncode == 1 and "still MASTER" in forced.stderr, forced
