@@ -208,10 +208,9 @@ struct imsg_ct_status {
 };
 
 struct imsg_ct_barrier {
-	uint32_t node;
+	uint32_t node; /* that confirmed least; this one: no peer is up */
 	uint32_t ok; /* all confirmed in time */
 	uint64_t unconfirmed;
-	uint64_t flows; /* that the peer reports to hold */
 };
 
 struct imsg_ct_handover {

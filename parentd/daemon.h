@@ -205,6 +205,7 @@ void history_show(uint32_t id, uint32_t number);
 
 /* peers.c: readiness as syncd reports it */
 void peers_update(const struct imsg_ct_status *);
+void peers_ask(void); /* syncd, which is told how many flows are here */
 /* The peer that could take over best; NULL: none is up. */
 const struct peer *peers_best(void);
 const struct peer *peers_master(void); /* that says it is; or NULL */

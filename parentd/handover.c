@@ -365,34 +365,51 @@ handover_preempt(void)
 	child_send(PROC_SYNC, IMSG_CT_HANDOVER, 0, &msg, sizeof(msg));
 }
 
+static void
+barrier_refused(const struct imsg_ct_barrier *msg, const char *n)
+{
+	const struct conf_head *c = &hagwd.conf->h;
+	char text[CTL_TEXT_MAX];
+	bool by = (int)msg->node < c->nnodes && (int)msg->node != c->self;
+
+	snprintf(text, sizeof(text),
+	    "refused: %s records were not confirmed%s%s in time "
+	    "(hactl show sync).\n"
+	    "\"hactl failover force\" does it anyway.",
+	    n, by ? " by " : "", by ? c->nodes[msg->node].name : "");
+	finish(4, text);
+}
+
+static void
+say_barrier(const struct imsg_ct_barrier *msg, const char *n)
+{
+	const struct peer *p = peers_best();
+	char flows[FMT_MAX];
+
+	control_progress(h.ctl_id, self_name(),
+	    msg->ok ? "holding, sync drained (%s unconfirmed)"
+		    : "sync NOT drained: %s unconfirmed; goes on "
+		      "all the same (force)",
+	    n);
+	if (msg->ok && p != NULL)
+		control_progress(h.ctl_id, peers_name(p),
+		    "%s flows in its kernel", fmt_count(flows, p->st.flows));
+}
+
 void
 handover_barrier_done(const struct imsg_ct_barrier *msg)
 {
-	char n[FMT_MAX], text[CTL_TEXT_MAX];
+	char n[FMT_MAX];
 
 	if (h.step != STEP_BARRIER)
 		return; /* late: given up already */
 	fmt_count(n, msg->unconfirmed);
 	if (!msg->ok && !h.force && h.kind != RELEASE_SHUTDOWN) {
-		snprintf(text, sizeof(text),
-		    "refused: %s records were not confirmed in time "
-		    "(hactl show sync).\n"
-		    "\"hactl failover force\" does it anyway.",
-		    n);
-		finish(4, text);
+		barrier_refused(msg, n);
 		return;
 	}
-	if (h.ctl_id != 0) {
-		control_progress(h.ctl_id, self_name(),
-		    msg->ok ? "holding, sync drained (%s unconfirmed)"
-			    : "sync NOT drained: %s unconfirmed; goes on "
-			      "all the same (force)",
-		    n);
-		if (msg->node < hagwd.conf->h.nnodes && msg->ok)
-			control_progress(h.ctl_id,
-			    hagwd.conf->h.nodes[msg->node].name,
-			    "%s flows in its kernel", fmt_count(n, msg->flows));
-	}
+	if (h.ctl_id != 0)
+		say_barrier(msg, n);
 	release();
 }
 

@@ -239,8 +239,6 @@ nets_to_syncd(const struct conf *old)
 void
 nets_retry(void)
 {
-	struct imsg_ct_count count = {0};
-
 	if (child_running(PROC_VRRP)) {
 		for (int n = 0; n < hagwd.conf->h.nnets; n++)
 			if (conf_in_group(hagwd.conf, n) &&
@@ -249,8 +247,7 @@ nets_retry(void)
 	}
 	if (child_running(PROC_SYNC) && hagwd.conf->h.sync.npaths > 0) {
 		sync_open_missing();
-		sysctl_ct_count(&count);
-		child_send(PROC_SYNC, IMSG_CT_COUNT, 0, &count, sizeof(count));
+		peers_ask();
 	}
 }
 

@@ -136,9 +136,19 @@ peers_note(int node, const struct peer *old, const struct imsg_ct_status *st)
 }
 
 void
+peers_ask(void)
+{
+	struct imsg_ct_count count = {0};
+
+	sysctl_ct_count(&count);
+	child_send(PROC_SYNC, IMSG_CT_COUNT, 0, &count, sizeof(count));
+}
+
+void
 peers_update(const struct imsg_ct_status *st)
 {
 	struct peer *p = &hagwd.peers[st->node];
+	bool filled = st->self_ready && !p->st.self_ready;
 
 	peers_note((int)st->node, p, st);
 	p->st = *st;
@@ -146,6 +156,8 @@ peers_update(const struct imsg_ct_status *st)
 	p->at_us = clock_us();
 	if (st->ready && st->role == ROLE_BACKUP)
 		ready_us = p->at_us;
+	if (filled)
+		peers_ask(); /* a bulk ended: peers are to hear how many came */
 	tell_news();
 }
 

@@ -43,8 +43,6 @@ barrier_answer(struct sync *s, int node, bool ok, uint64_t unconfirmed)
 	struct imsg_ct_barrier msg = {
 	    .ok = ok, .unconfirmed = unconfirmed, .node = (uint32_t)node};
 
-	if (s->peers[node] != NULL)
-		msg.flows = s->peers[node]->hb.flows;
 	s->barrier.on = false;
 	s->ops->barrier_done(s->arg, &msg);
 }

@@ -8,7 +8,8 @@
 
 #include "syncd.h"
 
-#define IDLE_US 1000000 /* without peers */
+#define IDLE_US   1000000 /* without peers */
+#define NEWS_PART 8 /* of the flows here: a change that peers hear at once */
 
 static void
 say_all(struct sync *s, uint64_t now)
@@ -654,8 +655,14 @@ sync_handover(struct sync *s, bool by_operator, uint64_t now)
 void
 sync_count(struct sync *s, const struct imsg_ct_count *count)
 {
+	uint64_t was = s->count.count;
+	uint64_t diff =
+	    count->count > was ? count->count - was : was - count->count;
+
 	s->count = *count;
 	s->status_due = true;
+	if (diff > was / NEWS_PART)
+		say_all(s, s->now);
 }
 
 /* time */
