@@ -10,6 +10,7 @@ class NatPair(Pair):
     vips = {"eth0": "172.23.0.100", "eth1": "172.24.0.100"}
     inside = "172.23.0.20"
     outside = "172.24.0.20"
+    sync_bits = 30
 
     def build(self, gateway):
         lab = self.lab
@@ -19,7 +20,7 @@ class NatPair(Pair):
         for i, gw in enumerate(self.gateways):
             gw.connect(net1, "eth0", f"172.23.0.{10 + i}/16")
             gw.connect(net2, "eth1", f"172.24.0.{10 + i}/16")
-            gw.connect(self.sync, "eth2", f"172.25.0.{1 + i}/30")
+            gw.connect(self.sync, "eth2", f"172.25.0.{1 + i}/{self.sync_bits}")
         self.client1 = lab.host("client1")
         self.client1.connect(net1, "eth0", f"{self.inside}/16")
         self.client1.route("172.24.0.0/16", "172.23.0.100")

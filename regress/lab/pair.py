@@ -1,10 +1,10 @@
-"""What the two topologies have in common: two gateways, one master."""
+"""What the topologies have in common: gateways, one of them master."""
 from .core import TOP, Lab, LabError, raise_limits, wait_for
 from .gateway import Gateway, edit_site, new_key
 
 
 class Pair:
-    """Two gateways around a site file."""
+    """Two gateways, or more, around a site file."""
 
     example = ""   # the shipped site file
     nodes = ()     # the gateways' names, the preferred first
@@ -38,29 +38,38 @@ class Pair:
             gw.sysctl("net.ipv4.ip_forward", 1)
             self.gateways.append(gw)
 
+    def site_text(self):
+        return (TOP / "etc" / self.example).read_text()
+
     def write_site(self, **keys):
         """The shipped example with a key of this lab's own."""
         path = self.lab.dir / "site.yaml"
         key = self.lab.dir / "sync.key"
         if not key.exists():
             new_key(key)
-        text = (TOP / "etc" / self.example).read_text()
+        text = self.site_text()
         path.write_text(edit_site(text, key_file=key, **keys))
         for gw in self.gateways:
             gw.site = path
 
     def start(self):
-        """hagwd on both; the preferred one first so that it is master."""
+        """hagwd on all; the preferred one first so that it is master."""
         for gw in self.gateways:
             gw.start_hagwd(wait=False)
             if gw is self.gateways[0]:
                 wait_for(f"{gw.name}: master", gw.is_master, 20)
         for gw in self.gateways:
             wait_for(f"{gw.name}: answers", gw.answers, 10)
-        self.wait_ready(self.gateways[1])
+        for gw in self.gateways[1:]:
+            self.wait_ready(gw)
+
+    def others(self, gw):
+        return [each for each in self.gateways if each is not gw]
 
     def other(self, gw):
-        return self.gateways[1 - self.gateways.index(gw)]
+        """The other one of two."""
+        other, = self.others(gw)
+        return other
 
     def masters(self):
         return [gw for gw in self.gateways if gw.is_master()]
@@ -72,10 +81,9 @@ class Pair:
         return masters[0]
 
     def wait_master(self, gw, timeout=15):
-        """Until gw alone holds all virtual addresses, the other none."""
-        other = self.other(gw)
-        wait_for(f"{gw.name}: sole master",
-                 lambda: gw.is_master() and not other.holds(), timeout)
+        """Until gw alone holds all virtual addresses, the others none."""
+        wait_for(f"{gw.name}: sole master", lambda: gw.is_master()
+                 and not any(o.holds() for o in self.others(gw)), timeout)
 
     def wait_ready(self, gw, timeout=30):
         wait_for(f"{gw.name}: ready", gw.is_ready, timeout, 0.05)
@@ -96,7 +104,7 @@ class Pair:
             self.wait_ready(self.other(gw))
 
     def wait_equal(self, timeout=10, **kwargs):
-        """Until both tables are the same; their forwarded flows.
+        """Until all tables are the same; their forwarded flows.
 
         LabError, with a few of the flows that differ, when they stay
         different.
@@ -105,15 +113,16 @@ class Pair:
 
         def same():
             found[:] = self.dumps(**kwargs)
-            return found[0] == found[1]
+            return all(each == found[0] for each in found)
         try:
             wait_for("equal tables", same, timeout, 0.2)
         except LabError as e:
-            only = [sorted(found[i] - found[1 - i]) for i in (0, 1)]
+            everywhere = set.intersection(*found)
             text = "\n".join(
-                f"{len(lines)} only on {gw.name}, such as\n  "
-                + "\n  ".join(lines[:5])
-                for gw, lines in zip(self.gateways, only))
+                f"{len(some)} on {gw.name}, not on all, such as\n  "
+                + "\n  ".join(sorted(some)[:5])
+                for gw, some in ((gw, flows - everywhere) for gw, flows
+                                 in zip(self.gateways, found)))
             raise LabError(f"{e}\n{text}") from None
         return found[0]
 
@@ -125,6 +134,6 @@ class Pair:
         return sorted(found)
 
     def dumps(self, **kwargs):
-        """The forwarded flows of both gateways, as sets of lines."""
+        """The forwarded flows of each gateway, as sets of lines."""
         local = self.local_addresses()
         return [set(gw.ctdump(*local, **kwargs)) for gw in self.gateways]
