@@ -176,6 +176,7 @@ struct imsg_vrrp_ready {
 	uint32_t ready; /* this node holds every flow */
 	uint32_t sync_up; /* at least one peer answers */
 	uint32_t peer_master; /* a peer says it is MASTER, by sync */
+	uint32_t peer_able; /* one says it is MASTER or BACKUP */
 };
 
 struct imsg_vrrp_role {

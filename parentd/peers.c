@@ -85,6 +85,8 @@ peers_summary(struct imsg_vrrp_ready *r)
 		if (peer_fresh(p)) {
 			r->sync_up = 1;
 			r->peer_master |= p->st.role == ROLE_MASTER;
+			r->peer_able |= p->st.role == ROLE_MASTER ||
+			    p->st.role == ROLE_BACKUP;
 		}
 	}
 	r->ready = r->ready && health_fit();

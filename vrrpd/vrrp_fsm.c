@@ -34,10 +34,21 @@ cold_us(const struct fsm *f)
 	return f->cfg.others && !f->warm ? f->master_interval_us : 0;
 }
 
+/*
+ * And where sync still hears one that has them, that one is given the time
+ * in which sync itself would call it silent: it may have stood still.
+ */
+static uint64_t
+silence_us(const struct fsm *f)
+{
+	return f->lacks && f->peer_able ? FSM_LACKS_US : cold_us(f);
+}
+
 uint64_t
 fsm_down(const struct fsm *f)
 {
-	return fsm_down_us(f->cfg.priority, f->master_interval_us) + cold_us(f);
+	return fsm_down_us(f->cfg.priority, f->master_interval_us) +
+	    silence_us(f);
 }
 
 static uint64_t
@@ -199,7 +210,7 @@ to_master(
 	uint64_t last = f->heard_us != 0 ? f->heard_us : f->since_us;
 	struct fsm_action *a;
 
-	f->released = false;
+	f->released = f->lacks = false;
 	f->forced_end_us = 0;
 	f->cold = !f->warm;
 	f->announce_us = now + FSM_ANNOUNCE_US;
@@ -609,6 +620,7 @@ warm_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
 			f->warm = true;
 		else if (f->sync_up && f->peer_master)
 			f->warm = false;
+		f->lacks = !f->warm && (f->lacks || f->peer_master);
 		return;
 	}
 	if (!f->sync_up || f->peer_master)
@@ -627,10 +639,15 @@ static void
 ev_ready(struct fsm *f, uint64_t now, const struct fsm_event *ev,
     struct fsm_actions *out)
 {
+	uint64_t before = silence_us(f);
+
 	f->ready = ev->ready.ready != 0;
 	f->sync_up = ev->ready.sync_up != 0;
 	f->peer_master = f->sync_up && ev->ready.peer_master != 0;
+	f->peer_able = f->sync_up && ev->ready.peer_able != 0;
 	warm_check(f, now, out);
+	if (f->role == ROLE_BACKUP && !f->zero && f->deadline_us != FSM_NEVER)
+		f->deadline_us += silence_us(f) - before;
 }
 
 static void

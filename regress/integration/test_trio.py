@@ -1,4 +1,8 @@
 """Three gateways: two may die, and who takes over is who holds the flows."""
+import os
+import signal
+import time
+
 import pytest
 
 import lab
@@ -91,6 +95,21 @@ def test_crash_while_one_is_fed(fire, trio):
     nat1.crash()
     lab.wait_for("a master", lambda: nat2.is_master() or nat3.is_master(), 5)
     assert nat3.is_master() and not nat2.holds()
+    fire.check()
+
+
+def test_the_master_stands_still_while_the_other_is_fed(fire, trio):
+    """For longer than vrrpd's silence: who holds less does not take over."""
+    nat1, nat2, nat3 = trio.gateways
+    nat3.crash()
+    feed(trio, nat2)
+    for pid in nat1.hagw_pids():
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.7)
+    for pid in nat1.hagw_pids():
+        os.kill(pid, signal.SIGCONT)
+    trio.wait_ready(nat2)
+    assert nat1.is_master() and not nat2.holds()
     fire.check()
 
 

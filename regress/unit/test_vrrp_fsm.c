@@ -79,7 +79,7 @@ static void
 ready(bool r, bool sync_up, bool peer_master)
 {
 	struct fsm_event ev = {
-	    .type = FSM_READY, .ready = {r, sync_up, peer_master}};
+	    .type = FSM_READY, .ready = {r, sync_up, peer_master, sync_up}};
 
 	step(&ev);
 }
@@ -602,6 +602,33 @@ cold_backup_lets_others_go_first(void **state)
 	assert_int_equal(fsm_next(&f), now + fsm_skew_us(PRIO, SEC));
 }
 
+/* The master stood still for a moment: sync still heard it. */
+static void
+lacking_backup_waits_for_sync(void **state)
+{
+	uint64_t down = fsm_down_us(PRIO, SEC);
+
+	(void)state;
+	backup(SEC);
+	advert(LOWER);
+	assert_int_equal(fsm_next(&f), now + down);
+	f.warm = false;
+	ready(false, true, true);
+	assert_int_equal(fsm_next(&f), now + down + FSM_LACKS_US);
+	ready(false, true, false); /* stepped down, and is about to return */
+	assert_int_equal(fsm_next(&f), now + down + FSM_LACKS_US);
+	advert(0); /* but not when it says itself that it goes */
+	assert_int_equal(fsm_next(&f), now + fsm_skew_us(PRIO, SEC));
+	advert(LOWER);
+	assert_int_equal(fsm_next(&f), now + down + FSM_LACKS_US);
+	ready(false, false, false); /* silent to sync, too: it is gone */
+	assert_int_equal(fsm_next(&f), now + down);
+	ready(false, true, true);
+	assert_int_equal(fsm_next(&f), now + down + FSM_LACKS_US);
+	ready(true, true, true);
+	assert_int_equal(f.deadline_us, now + down);
+}
+
 static void
 cold_master_warms_up(void **state)
 {
@@ -747,7 +774,7 @@ never_preempts_when(bool r, bool preempt, bool released)
 		assert_quiet();
 		event(FSM_TIMER);
 		assert_quiet();
-		assert_int_equal(f.deadline_us, now + fsm_down_us(PRIO, SEC));
+		assert_int_equal(f.deadline_us, now + fsm_down(&f));
 	}
 	/* but a silent master is replaced */
 	now = f.deadline_us;
@@ -1656,6 +1683,7 @@ main(void)
 	    cmocka_unit_test(contention_announces_late_rather_than_never),
 	    cmocka_unit_test(cold_master_yields),
 	    cmocka_unit_test(cold_backup_lets_others_go_first),
+	    cmocka_unit_test(lacking_backup_waits_for_sync),
 	    cmocka_unit_test(cold_master_warms_up),
 	    cmocka_unit_test(silence_does_not_cool),
 	    cmocka_unit_test(handover_is_asked),
