@@ -213,9 +213,13 @@ take_failures(struct sync *s, uint64_t now, const struct apply_batch *b,
     const struct imsg_ct_fail *fails, uint32_t nfail)
 {
 	for (uint32_t i = 0; i < nfail; i++) {
-		/* what a pass over our own kernel misses has just ended */
-		if (fails[i].index >= b->n || b->peer == APPLY_NOPEER)
+		if (fails[i].index >= b->n)
 			continue;
+		/* what a pass over our own kernel misses has just ended */
+		if (b->peer == APPLY_NOPEER) {
+			s->dump.refused += fails[i].error == EPERM;
+			continue;
+		}
 		s->stats.inject_failed++;
 		s->stats.conflicts += fails[i].error == EEXIST;
 		if (lasting(s, b->peer, fails[i].error))

@@ -4,6 +4,27 @@
  */
 #include "syncd.h"
 
+/* One that may not take over keeps nobody waiting, unless all are such. */
+static int
+mark(struct sync *s, bool only_ready)
+{
+	struct barrier *b = &s->barrier;
+	int n = 0;
+
+	for (int i = 0; i < CONF_NODES_MAX; i++) {
+		const struct peer *p = s->peers[i];
+
+		b->streams[i] = 0;
+		if (p == NULL || !p->up || !p->tx.active ||
+		    (only_ready && !(sync_peer_ready(p) && bulk_whole(s, i))))
+			continue;
+		b->streams[i] = p->tx.stream;
+		b->marks[i] = tx_mark(&p->tx);
+		n++;
+	}
+	return n;
+}
+
 void
 sync_barrier(struct sync *s, uint64_t now)
 {
@@ -14,15 +35,8 @@ sync_barrier(struct sync *s, uint64_t now)
 	flush_pending(s);
 	b->on = true;
 	b->until_us = now + BARRIER_US;
-	for (int i = 0; i < CONF_NODES_MAX; i++) {
-		const struct peer *p = s->peers[i];
-
-		b->streams[i] = 0;
-		if (p == NULL || !p->up || !p->tx.active)
-			continue;
-		b->streams[i] = p->tx.stream;
-		b->marks[i] = tx_mark(&p->tx);
-	}
+	if (mark(s, true) == 0)
+		mark(s, false);
 }
 
 /* 1: confirmed, 0: not yet, -1: never. */
@@ -31,7 +45,7 @@ barrier_peer(const struct sync *s, int i)
 {
 	const struct peer *p = s->peers[i];
 
-	if (p == NULL || !p->tx.active || s->btx[i].gap ||
+	if (p == NULL || !bulk_whole(s, i) ||
 	    p->tx.stream != s->barrier.streams[i])
 		return -1;
 	return p->tx.base >= s->barrier.marks[i];

@@ -7,13 +7,38 @@
 #include "proc.h"
 #include "syncd.h"
 
+#define BULK_STALL_US 3000000 /* confirmed nothing: others go first */
+
 void
 bulk_behind(struct sync *s, int peer)
 {
 	s->btx[peer].needed = true;
 	s->btx[peer].gap = true;
+	s->status_due = true;
 	if (s->dump.kind == DUMP_BULK && s->dump.peer == peer)
 		dump_abort(s);
+}
+
+bool
+bulk_whole(const struct sync *s, int peer)
+{
+	const struct peer *p = s->peers[peer];
+	const struct bulk_tx *b = &s->btx[peer];
+
+	return p->tx.active && !b->gap && p->hb.gen_done >= b->mends;
+}
+
+/*
+ * A settling pass begins anew when it is cut off: a peer that misses nothing
+ * but asks again waits for its end.
+ */
+static bool
+may_interrupt(const struct sync *s, int i)
+{
+	const struct bulk_tx *b = &s->btx[i];
+
+	return s->dump.kind != DUMP_SETTLE || b->gap || b->fresh ||
+	    !s->peers[i]->tx.active;
 }
 
 static bool
@@ -26,7 +51,8 @@ due(const struct sync *s, int i, uint64_t now)
 	    !(p->hb.flags & HB_STEPS_VALID) || p->hb.role == ROLE_MASTER ||
 	    ((p->hb.steps | b->steps) & STEPS_ALL) == STEPS_ALL)
 		return false;
-	if (p->tx.active && p->tx.unconfirmed > BULK_AHEAD)
+	if ((p->tx.active && p->tx.unconfirmed > BULK_AHEAD) ||
+	    !may_interrupt(s, i))
 		return false;
 	return b->needed || !p->tx.active || now >= b->refresh_us;
 }
@@ -62,7 +88,10 @@ begin(struct sync *s, int i, uint64_t now)
 	b->fresh = false;
 	b->needed = false;
 	n = begin_encode(buf, b->generation, b->gap ? BEGIN_GAP : 0);
+	if (b->gap)
+		b->mends = b->generation;
 	b->gap = false;
+	s->bulk_last = i;
 	if (!tx_append(p, now, buf, n, 0))
 		return;
 	log_debug("peer %s: bulk, generation %u", p->name, b->generation);
@@ -70,19 +99,45 @@ begin(struct sync *s, int i, uint64_t now)
 	s->dump.generation = b->generation;
 }
 
+/* Each has its turn, also beside one that needs a bulk again and again. */
+static int
+next_due(const struct sync *s, uint64_t now)
+{
+	for (int k = 1; k <= CONF_NODES_MAX; k++) {
+		int i = (s->bulk_last + k) % CONF_NODES_MAX;
+
+		if (due(s, i, now))
+			return i;
+	}
+	return -1;
+}
+
+static bool
+stalled(const struct dump *d, uint64_t now)
+{
+	uint64_t since = d->read_us != 0 ? d->read_us : d->started_us;
+
+	return d->kind == DUMP_BULK && d->open && now - since > BULK_STALL_US;
+}
+
 void
 bulk_turn(struct sync *s, uint64_t now)
 {
+	bool stuck = stalled(&s->dump, now);
+	int i;
+
 	if (s->role != ROLE_MASTER ||
-	    (s->dump.kind != DUMP_NONE && s->dump.kind != DUMP_SETTLE))
+	    (s->dump.kind != DUMP_NONE && s->dump.kind != DUMP_SETTLE &&
+		!stuck))
 		return;
-	for (int i = 0; i < CONF_NODES_MAX; i++) {
-		if (!due(s, i, now))
-			continue;
-		dump_abort(s);
+	i = next_due(s, now);
+	if (i == -1 && !(stuck && s->settle_due && now >= s->settle_at))
+		return;
+	if (stuck)
+		s->btx[s->dump.peer].needed = true;
+	dump_abort(s);
+	if (i != -1)
 		begin(s, i, now);
-		return;
-	}
 }
 
 /* The dump record under what was said since; false: nothing to send. */
@@ -164,7 +219,7 @@ bulk_begin(struct sync *s, int peer, const struct item *it, uint64_t now)
 	s->steps |= bit;
 	if (it->generation > s->gen_max)
 		s->gen_max = it->generation;
-	s->status_due = true;
+	sync_tell(s);
 }
 
 void
@@ -179,6 +234,7 @@ bulk_end(struct sync *s, int peer, const struct item *it, uint64_t now)
 			  "asking for another",
 		    s->peers[peer]->name, it->generation, it->count, b->count);
 		b->synced = false;
+		sync_tell(s);
 		return;
 	}
 	dump_abort(s);
@@ -204,5 +260,5 @@ bulk_incomplete(struct sync *s, int peer, uint64_t now)
 	if (b->retries < BULK_RETRIES)
 		b->retries++;
 	b->synced = false;
-	s->status_due = true;
+	sync_tell(s);
 }

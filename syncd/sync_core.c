@@ -11,12 +11,12 @@
 #define IDLE_US   1000000 /* without peers */
 #define NEWS_PART 8 /* of the flows here: a change that peers hear at once */
 
-static void
-say_all(struct sync *s, uint64_t now)
+void
+sync_tell(struct sync *s)
 {
 	for (int i = 0; i < CONF_NODES_MAX; i++)
 		if (s->peers[i] != NULL)
-			s->peers[i]->hb_at = now;
+			s->peers[i]->hb_at = s->now;
 	s->status_due = true;
 }
 
@@ -66,6 +66,22 @@ sync_same_config(const struct sync *s, const struct peer *p)
 }
 
 static bool
+is_master(const struct peer *p)
+{
+	return p != NULL && p->up && p->hb.role == ROLE_MASTER;
+}
+
+/* Of two that say they are MASTER the one that began a bulk last. */
+static bool
+follows_another(const struct sync *s, int i)
+{
+	int o = s->owner;
+
+	return o != -1 && o != i && is_master(s->peers[o]) &&
+	    (s->brx[o].synced || s->brx[o].receiving);
+}
+
+static bool
 wants_bulk(const struct sync *s, int i, uint64_t now)
 {
 	const struct bulk_rx *b = &s->brx[i];
@@ -73,7 +89,16 @@ wants_bulk(const struct sync *s, int i, uint64_t now)
 	return s->role != ROLE_MASTER && s->peers[i]->hb.role == ROLE_MASTER &&
 	    !b->synced && !b->receiving && s->steps_known &&
 	    s->steps != STEPS_ALL && s->dump.kind == DUMP_NONE &&
-	    now >= b->retry_at;
+	    now >= b->retry_at && !follows_another(s, i);
+}
+
+/* A MASTER is told whether this node holds what is its own. */
+static bool
+ready_for(const struct sync *s, const struct peer *p)
+{
+	if (s->role != ROLE_MASTER && p->hb.role == ROLE_MASTER)
+		return s->brx[p->node].synced;
+	return sync_ready(s);
 }
 
 /* peer_ops */
@@ -99,7 +124,7 @@ op_heartbeat(struct peer *p, struct wire_hb *hb)
 	hb->gen_max = s->gen_max;
 	hb->steps = s->steps;
 	memcpy(hb->hash, h->hash, sizeof(hb->hash));
-	if (sync_ready(s) && !s->unfit)
+	if (ready_for(s, p) && !s->unfit)
 		hb->flags |= HB_READY;
 	if (wants_bulk(s, (int)p->node, s->now))
 		hb->flags |= HB_WANT_BULK;
@@ -116,7 +141,20 @@ forget_master(struct sync *s, int i)
 	s->brx[i].receiving = false;
 	if (s->dump.kind == DUMP_SWEEP && s->dump.peer == i)
 		dump_abort(s);
-	say_all(s, s->now);
+	sync_tell(s);
+}
+
+/*
+ * Whose bulk begins owns the flows. What others still have to say is of
+ * flows that they lost, or of a time before.
+ */
+static void
+follow(struct sync *s, int owner)
+{
+	s->owner = owner;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (i != owner)
+			forget_master(s, i);
 }
 
 static void
@@ -155,6 +193,10 @@ op_updown(struct peer *p)
 	s->status_due = true;
 	if (p->up)
 		p->hb_at = s->now;
+	else if (s->dump.kind == DUMP_BULK && s->dump.peer == (int)p->node) {
+		s->btx[p->node].needed = true;
+		dump_abort(s); /* others may be waiting for theirs */
+	}
 	/* the status makes an event of it, and a log line */
 	log_debug("peer %s: %s", p->name, p->up ? "up" : "down");
 }
@@ -212,6 +254,7 @@ sync_init(struct sync *s, const struct sync_ops *ops, void *arg, uint64_t now)
 	s->arg = arg;
 	s->start_us = s->now = now;
 	s->role = ROLE_INIT;
+	s->owner = -1;
 }
 
 static uint64_t
@@ -307,7 +350,7 @@ sync_configure(
 	s->conf = c;
 	filter_build(&s->filter, c);
 	bulks_after_switch(s, &before, cut);
-	say_all(s, now);
+	sync_tell(s);
 }
 
 static void
@@ -335,6 +378,7 @@ sync_role(struct sync *s, enum role role, uint64_t now)
 		/* the last of what we owned still goes out */
 		s->ops->drain(s->arg);
 		sync_flush(s, now);
+		s->settle_due = false;
 	}
 	if (role == ROLE_MASTER || s->role == ROLE_MASTER) {
 		dump_abort(s);
@@ -345,7 +389,16 @@ sync_role(struct sync *s, enum role role, uint64_t now)
 	coalesce_clear(&s->pending);
 	if (role == ROLE_MASTER)
 		become_master(s);
-	say_all(s, now);
+	sync_tell(s);
+}
+
+void
+sync_unfit(struct sync *s, bool unfit)
+{
+	if (s->unfit == unfit)
+		return;
+	s->unfit = unfit;
+	sync_tell(s);
 }
 
 /* what happens here */
@@ -424,8 +477,8 @@ to_peers(struct sync *s, struct ct_rec *rec)
 		if (p == NULL || !p->tx.active)
 			continue;
 		if (!tx_record(p, s->now, ITEM_LIVE, rec)) {
-			log_warnx("peer %s: too slow, behind by a whole ring",
-			    p->name);
+			log_warnx("peer %s: %s, behind by a whole ring",
+			    p->name, p->up ? "too slow" : "silent");
 			bulk_behind(s, i);
 		}
 		s->stats.records_out++;
@@ -517,8 +570,9 @@ in_record(struct sync *s, int peer, struct item *it)
 static void
 in_item(struct sync *s, int peer, struct item *it)
 {
-	if (!takes_records(s) ||
-	    (s->brx[peer].generation == 0 && it->kind != ITEM_BEGIN)) {
+	bool of_owner = peer == s->owner && s->brx[peer].generation != 0;
+
+	if (!takes_records(s) || (!of_owner && it->kind != ITEM_BEGIN)) {
 		s->stats.late++;
 		return;
 	}
@@ -528,8 +582,10 @@ in_item(struct sync *s, int peer, struct item *it)
 		in_record(s, peer, it);
 		break;
 	case ITEM_BEGIN:
-		if (s->role != ROLE_MASTER)
-			bulk_begin(s, peer, it, s->now);
+		if (s->role == ROLE_MASTER)
+			break;
+		follow(s, peer);
+		bulk_begin(s, peer, it, s->now);
 		break;
 	case ITEM_END:
 		if (s->role != ROLE_MASTER)
@@ -662,7 +718,7 @@ sync_count(struct sync *s, const struct imsg_ct_count *count)
 	s->count = *count;
 	s->status_due = true;
 	if (diff > was / NEWS_PART)
-		say_all(s, s->now);
+		sync_tell(s);
 }
 
 /* time */
@@ -679,8 +735,7 @@ send_status(struct sync *s)
 		m.up = p->up;
 		m.role = p->hb.role;
 		m.ready = p->up && sync_peer_ready(p) &&
-		    (s->role != ROLE_MASTER ||
-			(p->tx.active && !s->btx[i].gap));
+		    (s->role != ROLE_MASTER || bulk_whole(s, i));
 		m.self_ready = sync_ready(s);
 		memcpy(m.hash, p->hb.hash, sizeof(m.hash));
 		m.unconfirmed = p->tx.unconfirmed;
@@ -708,10 +763,22 @@ sync_flush(struct sync *s, uint64_t now)
 		send_status(s);
 }
 
+/* The new owner has long told what there is to tell. */
+static void
+stop_telling(struct sync *s)
+{
+	if (s->role == ROLE_MASTER || s->now - s->role_us < GRACE_US)
+		return;
+	for (int i = 0; i < CONF_NODES_MAX; i++)
+		if (s->peers[i] != NULL && s->peers[i]->tx.active)
+			tx_stop(s->peers[i]);
+}
+
 void
 sync_timer(struct sync *s, uint64_t now)
 {
 	s->now = now;
+	stop_telling(s);
 	for (int i = 0; i < CONF_NODES_MAX; i++)
 		if (s->peers[i] != NULL)
 			peer_timer(s->peers[i], now);
@@ -744,7 +811,7 @@ sync_patient(const struct sync *s)
 	    s->apply.n > APPLY_INFLIGHT / 2)
 		return false;
 	for (int i = 0; i < CONF_NODES_MAX; i++)
-		if (s->brx[i].receiving)
+		if (s->brx[i].receiving && s->peers[i]->up)
 			return false;
 	return true;
 }

@@ -101,8 +101,10 @@ dump_failed(struct sync *s)
 	log_warnx("conntrack dump: cut short, to be repeated");
 	if (kind == DUMP_BULK)
 		bulk_behind(s, peer);
-	if (kind == DUMP_SWEEP)
+	if (kind == DUMP_SWEEP) {
 		s->brx[peer].synced = false;
+		sync_tell(s);
+	}
 	dump_abort(s);
 	s->dump_at = s->now + DUMP_RETRY_US;
 }

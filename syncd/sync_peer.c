@@ -7,7 +7,7 @@
 
 #include "syncd.h"
 
-#define HELLO_US 50000 /* strangers are answered no faster */
+#define HELLO_US 10000 /* strangers are answered no faster */
 
 struct peer *
 peer_new(const struct peer_ops *ops, void *arg, uint32_t node, const char *name,
@@ -216,6 +216,17 @@ each_section(struct peer *p, const struct input *in, struct rd *r)
 	return true;
 }
 
+/* It may be a recording, so what it says is not kept. */
+static void
+answer_hello(struct peer *p, uint64_t now, uint64_t challenge)
+{
+	uint64_t echo = p->echo;
+
+	p->echo = challenge;
+	peer_heartbeat(p, now);
+	p->echo = echo;
+}
+
 /*
  * An epoch not known yet: its heartbeat may carry our challenge back, and
  * then it is the peer's now. Otherwise it gets ours to send back.
@@ -233,14 +244,13 @@ in_unproven(struct peer *p, uint64_t now, struct rd r)
 	body = rd_sub(&r, rd_u16(&r));
 	if (!wire_get_hb(&body, &hb))
 		return CRYPT_BAD_FORMAT;
-	p->echo = hb.challenge;
 	if (hb.echo == p->c.challenge) {
 		new_epoch(p, now);
 		return CRYPT_OK;
 	}
 	if (now >= p->hello_at) {
 		p->hello_at = now + HELLO_US;
-		p->hb_at = now;
+		answer_hello(p, now, hb.challenge);
 	}
 	return CRYPT_UNPROVEN;
 }

@@ -207,6 +207,19 @@ live_steps(const struct sync *s)
 	return steps;
 }
 
+static void
+settled(struct sync *s)
+{
+	s->settle_due = false;
+	s->stats.settled -= s->dump.refused;
+	log_info("%u idle flows have their timeouts back",
+	    s->dump.count - s->dump.refused);
+	if (s->dump.refused > 0)
+		log_warnx("%u idle flows keep the long timeout of a standby's: "
+			  "the pass came too late after the takeover",
+		    s->dump.refused);
+}
+
 void
 settle_done(struct sync *s, uint64_t now)
 {
@@ -223,9 +236,7 @@ settle_done(struct sync *s, uint64_t now)
 		swept(s, now);
 		break;
 	case DUMP_SETTLE:
-		s->settle_due = false;
-		log_info(
-		    "%u idle flows have their timeouts back", s->dump.count);
+		settled(s);
 		break;
 	case DUMP_NONE:
 	case DUMP_BULK:

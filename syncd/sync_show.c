@@ -69,7 +69,7 @@ bulk_state(const struct sync *s, int i)
 {
 	if (s->dump.kind == DUMP_BULK && s->dump.peer == i)
 		return 1;
-	return s->brx[i].receiving ||
+	return (s->brx[i].receiving && s->peers[i]->up) ||
 		(s->dump.kind == DUMP_SWEEP && s->dump.peer == i)
 	    ? 2
 	    : 0;

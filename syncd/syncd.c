@@ -528,7 +528,7 @@ on_unfit(const struct imsg *im)
 	struct imsg_ct_unfit msg;
 
 	if (imsg_get(im, &msg, sizeof(msg)) == 0)
-		node.unfit = msg.unfit != 0;
+		sync_unfit(&node, msg.unfit != 0);
 }
 
 static void

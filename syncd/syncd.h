@@ -553,6 +553,7 @@ struct dump {
 	int peer; /* BULK, SWEEP */
 	uint32_t generation;
 	uint32_t count; /* records sent, deleted, changed */
+	uint32_t refused; /* of those changed, by hagwd */
 	uint64_t started_us;
 	uint64_t read_us;
 	uint32_t turn_id; /* SWEEP: of the last batch before the turn */
@@ -569,6 +570,7 @@ struct bulk_tx {
 	bool fresh; /* a new stream is due */
 	uint8_t steps; /* used since the peer's last heartbeat */
 	uint32_t generation; /* of the last one sent */
+	uint32_t mends; /* a gap, once the peer is done with it; 0: no gap */
 	uint64_t not_before;
 	uint64_t started_us;
 	uint64_t refresh_us;
@@ -578,7 +580,6 @@ struct bulk_tx {
 struct bulk_rx {
 	bool synced; /* a bulk is whole and swept, nothing lost since */
 	bool receiving; /* between BEGIN and END */
-	bool wanted;
 	uint32_t generation;
 	uint32_t count;
 	bool tainted; /* its step was in use before: no sweep by it */
@@ -594,6 +595,8 @@ bool sync_peer_ready(const struct peer *);
 /* Has the peer this very configuration, by its last heartbeat? */
 bool sync_same_config(const struct sync *, const struct peer *);
 void bulk_turn(struct sync *, uint64_t now); /* start what is due */
+/* As a MASTER: no record is missing that the peer will not get in time. */
+bool bulk_whole(const struct sync *, int peer);
 void bulk_begin(struct sync *, int peer, const struct item *, uint64_t now);
 void bulk_end(struct sync *, int peer, const struct item *, uint64_t now);
 /* Records of this peer could not be taken. */
@@ -674,6 +677,8 @@ struct sync {
 	struct peer *peers[CONF_NODES_MAX]; /* by node; NULL: none, self */
 	struct bulk_tx btx[CONF_NODES_MAX];
 	struct bulk_rx brx[CONF_NODES_MAX];
+	int bulk_last; /* peer that was last sent one */
+	int owner; /* peer whose bulk began here last; -1: none */
 	struct barrier barrier;
 	struct dump dump;
 	struct apply apply;
@@ -702,6 +707,10 @@ void sync_role(struct sync *, enum role, uint64_t now);
 /* What one read brought, in its order; the records are changed. */
 void sync_events(struct sync *, struct ct_rec *, size_t n, uint64_t now);
 void sync_overrun(struct sync *);
+/* By hagwd's account it may not be MASTER. */
+void sync_unfit(struct sync *, bool);
+/* What heartbeats say has changed: they leave with this turn. */
+void sync_tell(struct sync *);
 /* What happened here goes into the peers' datagrams, one record a flow. */
 void flush_pending(struct sync *);
 /*

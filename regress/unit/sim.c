@@ -1,4 +1,4 @@
-/* Two nodes in memory, their kernels and what lies between: see sim.h. */
+/* Nodes in memory, their kernels and what lies between: see sim.h. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -103,7 +103,8 @@ event_put(struct sim_host *h, const struct ct_rec *r, enum ct_op op)
 void
 sim_change(struct sim *m, struct sim_host *h)
 {
-	int at = m->h[sim_random(m, 2)].cursor - (int)sim_random(m, 60);
+	int at = m->h[sim_random(m, (uint32_t)m->nodes)].cursor -
+	    (int)sim_random(m, 60);
 	int i = at >= 0 && at < SIM_FLOWS && sim_random(m, 2) == 0
 	    ? at
 	    : (int)sim_random(m, SIM_FLOWS);
@@ -198,16 +199,17 @@ op_send(void *arg, uint32_t node, const uint8_t *dgram, size_t len)
 {
 	struct sim *m = current;
 	unsigned int copies = 1 + (sim_random(m, 100) < m->repeat);
+	int from = (int)((struct sim_host *)arg - m->h);
 
-	(void)arg;
 	for (unsigned int i = 0; i < copies; i++) {
 		struct sim_packet *p;
 
-		if (m->cut || sim_random(m, 100) < m->loss ||
-		    m->npackets == SIM_PACKETS)
+		if (m->cut || m->lone == from || m->lone == (int)node ||
+		    sim_random(m, 100) < m->loss || m->npackets == SIM_PACKETS)
 			continue;
 		p = &m->net[m->npackets++];
 		p->at = m->now + 100 + sim_random(m, m->jitter_us + 1);
+		p->from = from;
 		p->to = (int)node;
 		p->len = len;
 		memcpy(p->buf, dgram, len);
@@ -273,7 +275,7 @@ op_status(void *arg, const struct imsg_ct_status *msg)
 {
 	struct sim_host *h = arg;
 
-	h->status = *msg;
+	h->status[msg->node] = *msg;
 }
 
 static void
@@ -422,8 +424,8 @@ run_net(struct sim *m)
 		m->net[i] = m->net[--m->npackets];
 		m->carried++;
 		if (m->h[p.to].running)
-			sync_input(&m->h[p.to].s, (uint32_t)!p.to, p.buf, p.len,
-			    m->now);
+			sync_input(&m->h[p.to].s, (uint32_t)p.from, p.buf,
+			    p.len, m->now);
 	}
 }
 
@@ -451,32 +453,43 @@ void
 sim_run(struct sim *m, uint64_t us, unsigned int churn)
 {
 	for (uint64_t end = m->now + us; m->now < end; m->now += SIM_TICK_US) {
-		for (int i = 0; i < 2; i++)
+		for (int i = 0; i < m->nodes; i++)
 			for (unsigned int k = 0; k < churn; k++)
 				if (m->h[i].s.role == ROLE_MASTER)
 					sim_change(m, &m->h[i]);
-		if (m->now % 10000 < SIM_TICK_US) {
-			run_ends(m, &m->h[0]);
-			run_ends(m, &m->h[1]);
-		}
+		for (int i = 0; i < m->nodes; i++)
+			if (m->now % 10000 < SIM_TICK_US)
+				run_ends(m, &m->h[i]);
 		run_net(m);
-		run_host(m, &m->h[0]);
-		run_host(m, &m->h[1]);
+		for (int i = 0; i < m->nodes; i++)
+			run_host(m, &m->h[i]);
 	}
+}
+
+static bool
+settled(const struct sim *m, int master, int i)
+{
+	const struct sync *a = &m->h[master].s;
+	const struct sim_host *b = &m->h[i];
+
+	return a->peers[i]->tx.unconfirmed == 0 && a->peers[i]->tx.active &&
+	    !a->btx[i].needed && sync_ready(&b->s) &&
+	    b->in_head == b->in_tail && b->s.dump.kind == DUMP_NONE;
 }
 
 bool
 sim_settle(struct sim *m, int master, uint64_t limit_us)
 {
-	struct sim_host *a = &m->h[master], *b = &m->h[!master];
+	const struct sim_host *a = &m->h[master];
 
 	for (uint64_t end = m->now + limit_us; m->now < end;) {
+		bool all = true;
+
 		sim_run(m, 50000, 0);
-		if (a->ev_head == a->ev_tail && a->s.dump.kind != DUMP_BULK &&
-		    a->s.peers[!master]->tx.unconfirmed == 0 &&
-		    sync_ready(&b->s) && b->in_head == b->in_tail &&
-		    b->s.dump.kind == DUMP_NONE &&
-		    a->s.peers[!master]->tx.active && !a->s.btx[!master].needed)
+		for (int i = 0; i < m->nodes; i++)
+			all &= i == master || settled(m, master, i);
+		if (all && a->ev_head == a->ev_tail &&
+		    a->s.dump.kind != DUMP_BULK)
 			return true;
 	}
 	return false;
@@ -530,20 +543,20 @@ quiet(int pri, const char *line)
 }
 
 static struct conf *
-make_conf(uint8_t self)
+make_conf(uint8_t self, int nodes)
 {
 	struct conf *c = conf_new();
 
 	assert_non_null(c);
 	strcpy(c->h.site, "test");
-	strcpy(c->h.nodes[0].name, "a");
-	strcpy(c->h.nodes[1].name, "b");
-	c->h.nnodes = 2;
+	for (int i = 0; i < nodes; i++) {
+		c->h.nodes[i].name[0] = (char)('a' + i);
+		c->h.nets[0].addr[i].s_addr = htonl(0xc0000201u + (uint32_t)i);
+	}
+	c->h.nnodes = (uint8_t)nodes;
 	c->h.self = self;
 	c->h.nnets = 1;
 	c->h.nets[0].plen = 24;
-	c->h.nets[0].addr[0].s_addr = htonl(0xc0000201u);
-	c->h.nets[0].addr[1].s_addr = htonl(0xc0000202u);
 	c->h.nets[0].vip.s_addr = htonl(0xc00002fau);
 	c->h.sync.npaths = 1;
 	c->h.sync.protocols = CONF_PROTO_ALL;
@@ -554,6 +567,12 @@ make_conf(uint8_t self)
 struct sim *
 sim_new(uint64_t seed)
 {
+	return sim_new_of(seed, 2);
+}
+
+struct sim *
+sim_new_of(uint64_t seed, int nodes)
+{
 	struct sim *m = calloc(1, sizeof(*m));
 
 	assert_non_null(m);
@@ -561,8 +580,10 @@ sim_new(uint64_t seed)
 	current = m;
 	m->now = 1000000;
 	m->rnd = seed * 0x9e3779b97f4a7c15ULL + 1;
-	for (int i = 0; i < 2; i++) {
-		m->conf[i] = make_conf((uint8_t)i);
+	m->lone = -1;
+	m->nodes = nodes;
+	for (int i = 0; i < nodes; i++) {
+		m->conf[i] = make_conf((uint8_t)i, nodes);
 		sim_start(m, i);
 		sim_role(m, i, ROLE_BACKUP);
 	}
@@ -572,7 +593,7 @@ sim_new(uint64_t seed)
 void
 sim_free(struct sim *m)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < m->nodes; i++) {
 		sim_stop(m, i);
 		conf_free(m->conf[i]);
 	}
@@ -606,12 +627,18 @@ same_flow(
 unsigned int
 sim_differences(const struct sim *m)
 {
-	int owner = m->h[1].s.role == ROLE_MASTER;
 	unsigned int n = 0;
+	int owner = 0;
 
-	for (int i = 0; i < SIM_FLOWS; i++)
-		n += !same_flow(
-		    m, &m->h[owner].flows[i], &m->h[!owner].flows[i]);
+	while (owner < m->nodes - 1 && m->h[owner].s.role != ROLE_MASTER)
+		owner++;
+	if (m->h[owner].s.role != ROLE_MASTER)
+		owner = 0;
+	for (int k = 0; k < m->nodes; k++)
+		for (int i = 0; i < SIM_FLOWS; i++)
+			n += k != owner &&
+			    !same_flow(
+				m, &m->h[owner].flows[i], &m->h[k].flows[i]);
 	return n;
 }
 

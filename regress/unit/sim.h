@@ -1,5 +1,5 @@
 /*
- * Two nodes wired in memory: each has a model kernel with conntrack entries,
+ * Nodes wired in memory: each has a model kernel with conntrack entries,
  * events and dumps made one read ahead, a parent that takes time, and a
  * network between them that loses, repeats and reorders. One clock, seeded.
  */
@@ -11,6 +11,7 @@
 
 #include "syncd/syncd.h"
 
+#define SIM_NODES   3
 #define SIM_FLOWS   3000 /* possible tuples */
 #define SIM_TICK_US 250
 #define SIM_EVENTS  65536
@@ -48,7 +49,7 @@ struct sim_host {
 	unsigned int nahead;
 	bool ahead_end;
 	unsigned int dumps;
-	struct imsg_ct_status status;
+	struct imsg_ct_status status[SIM_NODES]; /* of the others */
 	struct imsg_ct_barrier barrier;
 	unsigned int barriers;
 	unsigned int asked;
@@ -58,7 +59,7 @@ struct sim_host {
 
 struct sim_packet {
 	uint64_t at;
-	int to;
+	int from, to;
 	size_t len;
 	uint8_t buf[WIRE_DGRAM_MAX];
 };
@@ -70,25 +71,29 @@ struct sim {
 	unsigned int repeat; /* percent */
 	unsigned int jitter_us;
 	bool cut;
-	struct conf *conf[2];
-	struct sim_host h[2];
+	int lone; /* nothing goes to or from this one; -1: none */
+	int nodes;
+	struct conf *conf[SIM_NODES];
+	struct sim_host h[SIM_NODES];
 	struct sim_packet net[SIM_PACKETS];
 	unsigned int npackets;
 	uint64_t carried;
 };
 
-struct sim *sim_new(uint64_t seed);
+struct sim *sim_new(uint64_t seed); /* two nodes */
+struct sim *sim_new_of(uint64_t seed, int nodes);
 void sim_free(struct sim *);
 void sim_start(struct sim *, int host); /* syncd (re)starts */
 void sim_stop(struct sim *, int host);
 void sim_role(struct sim *, int host, enum role);
 void sim_run(struct sim *, uint64_t us, unsigned int churn); /* changes/tick */
-/* Until the standby is ready and nothing is under way; false: never. */
+/* Until all standbys are ready and nothing is under way; false: never. */
 bool sim_settle(struct sim *, int master, uint64_t limit_us);
 void sim_fill(struct sim *, int host, unsigned int n);
 /* One flow there begins, ends or is updated, with its event. */
 void sim_change(struct sim *, struct sim_host *);
-/* Tuples in which the kernels differ and will after SIM_OVER_S. */
+/* Tuples in which kernels differ from the owner's, and will after SIM_OVER_S.
+ */
 unsigned int sim_differences(const struct sim *);
 unsigned int sim_count(const struct sim *, int host);
 uint32_t sim_random(struct sim *, uint32_t below);

@@ -1,4 +1,4 @@
-/* The replication as a whole, between two nodes in memory. */
+/* The replication as a whole, between two or three nodes in memory. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -167,13 +167,13 @@ test_cut_and_back(void **state)
 	sim_fill(m, 0, 500);
 	sim_role(m, 0, ROLE_MASTER);
 	assert_true(sim_settle(m, 0, 3000000));
-	assert_true(m->h[0].status.up);
+	assert_true(m->h[0].status[1].up);
 	m->cut = true;
 	sim_run(m, 2000000, 1);
-	assert_false(m->h[0].status.up);
-	assert_false(m->h[1].status.self_ready);
-	assert_true(m->h[0].status.unconfirmed > 0);
-	assert_true(m->h[0].status.lag_us > 1500000);
+	assert_false(m->h[0].status[1].up);
+	assert_false(m->h[1].status[0].self_ready);
+	assert_true(m->h[0].status[1].unconfirmed > 0);
+	assert_true(m->h[0].status[1].lag_us > 1500000);
 	m->cut = false;
 	assert_true(sim_settle(m, 0, 3000000));
 	assert_int_equal(sim_differences(m), 0);
@@ -418,6 +418,203 @@ test_steps_exhausted(void **state)
 	sim_free(m);
 }
 
+/* Time passes without packets: none of these flows spoke just now. */
+static void
+age(struct sim_host *h)
+{
+	for (int i = 0; i < SIM_FLOWS; i++)
+		if (h->flows[i].rec.timeout_s == 300)
+			h->flows[i].rec.timeout_s -= 20;
+}
+
+/* A new owner; the others may hear of it before the old one knows. */
+static void
+move(struct sim *m, int from, int to)
+{
+	sim_role(m, to, ROLE_MASTER);
+	sim_run(m, 3000, 0);
+	age(&m->h[from]);
+	sim_role(m, from, ROLE_BACKUP);
+}
+
+static void
+test_three_roles_move(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *m = sim_new_of(300 + seed, 3);
+		int master = 0;
+
+		m->jitter_us = 2000;
+		sim_fill(m, 0, 1000);
+		sim_role(m, 0, ROLE_MASTER);
+		assert_true(sim_settle(m, 0, 5000000));
+		for (int i = 0; i < 5; i++) {
+			int next = (master + 1 + (int)sim_random(m, 2)) % 3;
+
+			m->loss = m->repeat = 5;
+			sim_run(m, 700000, 3);
+			m->loss = m->repeat = 0;
+			sync_barrier(&m->h[master].s, m->now);
+			sim_run(m, 200000, 0);
+			assert_true(m->h[master].barrier.ok);
+			move(m, master, next);
+			master = next;
+			sim_run(m, sim_random(m, 300000), 3);
+			assert_true(sim_settle(m, master, 8000000));
+			assert_int_equal(sim_differences(m), 0);
+		}
+		sim_free(m);
+	}
+}
+
+/* a hangs, or does not hear b: its flows expire; c follows the newer one. */
+static void
+test_an_old_owner_is_not_believed(void **state)
+{
+	struct sim *m = sim_new_of(31, 3);
+	struct sim_host *a = &m->h[0];
+
+	(void)state;
+	sim_fill(m, 0, 1500);
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 5000000));
+	sim_role(m, 1, ROLE_MASTER);
+	sim_run(m, GRACE_US + 2000000, 0);
+	assert_true(sync_ready(&m->h[2].s));
+	for (int i = 0; i < 6000; i++)
+		sim_change(m, a);
+	sim_run(m, 1000000, 0);
+	assert_true(m->h[2].s.stats.late > 0);
+	assert_false(a->status[2].ready); /* not with what is a's */
+	age(a);
+	sim_role(m, 0, ROLE_BACKUP);
+	assert_int_equal(m->h[2].s.peers[1]->stats.bulks_received, 1);
+	assert_true(sim_settle(m, 1, 8000000));
+	assert_int_equal(sim_differences(m), 0);
+	sim_free(m);
+}
+
+/* Two owners for a while, and the first one wins: c is to learn its flows. */
+static void
+test_split_heals_for_the_first(void **state)
+{
+	struct sim *m = sim_new_of(32, 3);
+
+	(void)state;
+	sim_fill(m, 0, 1500);
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 5000000));
+	sim_role(m, 1, ROLE_MASTER);
+	sim_run(m, 3000000, 2);
+	assert_true(m->h[2].s.brx[1].synced);
+	assert_false(m->h[2].s.brx[0].synced);
+	age(&m->h[1]);
+	sim_role(m, 1, ROLE_BACKUP);
+	assert_true(sim_settle(m, 0, 8000000));
+	assert_int_equal(sim_differences(m), 0);
+	sim_free(m);
+}
+
+/* What the old owner still had to say to c is of no more use to it. */
+static void
+test_a_backlog_is_not_told(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *m = sim_new_of(330 + seed, 3);
+
+		m->jitter_us = 2000;
+		sim_fill(m, 0, 1500);
+		sim_role(m, 0, ROLE_MASTER);
+		assert_true(sim_settle(m, 0, 5000000));
+		m->lone = 2;
+		sim_run(m, 500000, 8);
+		sync_barrier(&m->h[0].s, m->now);
+		sim_run(m, 1100000, 0);
+		move(m, 0, 1);
+		sim_run(m, seed * 2000000, 4);
+		m->lone = -1;
+		sim_run(m, 1000000, 4);
+		assert_true(sim_settle(m, 1, 8000000));
+		assert_int_equal(sim_differences(m), 0);
+		assert_false(
+		    m->h[0].s.peers[2]->tx.active && seed * 2000000 > GRACE_US);
+		sim_free(m);
+	}
+}
+
+/* One that takes nothing keeps neither another's bulk nor a handover. */
+static void
+test_one_that_takes_nothing(void **state)
+{
+	struct sim *m = sim_new_of(34, 3);
+
+	(void)state;
+	sim_fill(m, 0, 2500);
+	sim_role(m, 0, ROLE_MASTER);
+	m->h[1].stuck_until = UINT64_MAX;
+	sim_run(m, 6000000, 0);
+	assert_false(sync_ready(&m->h[1].s));
+	assert_true(sync_ready(&m->h[2].s));
+	sync_barrier(&m->h[0].s, m->now);
+	sim_run(m, 200000, 0);
+	assert_int_equal(m->h[0].barriers, 1);
+	assert_true(m->h[0].barrier.ok);
+	m->h[1].stuck_until = 0;
+	assert_true(sim_settle(m, 0, 8000000));
+	assert_int_equal(sim_differences(m), 0);
+	sim_free(m);
+}
+
+/* And nor does one that goes in the middle of its bulk. */
+static void
+test_one_that_goes_amid_its_bulk(void **state)
+{
+	struct sim *m = sim_new_of(35, 3);
+
+	(void)state;
+	sim_fill(m, 0, 2500);
+	sim_role(m, 0, ROLE_MASTER);
+	for (int i = 0; i < 1000 && !m->h[1].s.brx[0].receiving; i++)
+		sim_run(m, 1000, 0);
+	assert_true(m->h[1].s.brx[0].receiving);
+	m->lone = 1;
+	sim_run(m, 4000000, 0);
+	assert_true(sync_ready(&m->h[2].s));
+	m->lone = -1;
+	assert_true(sim_settle(m, 0, 8000000));
+	assert_int_equal(sim_differences(m), 0);
+	sim_free(m);
+}
+
+/* Events were lost: not ready before the peer has the bulk that mends it. */
+static void
+test_a_gap_lasts_until_it_is_mended(void **state)
+{
+	struct sim *m = sim_new(36);
+
+	(void)state;
+	sim_fill(m, 0, 2500);
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 5000000));
+	sim_run(m, 2000000, 0);
+	assert_true(m->h[0].status[1].ready);
+	m->cut = true; /* no word of the peer's helps */
+	sync_overrun(&m->h[0].s);
+	sim_run(m, 10000, 0);
+	assert_false(m->h[0].s.btx[1].gap);
+	assert_false(m->h[0].status[1].ready);
+	sync_barrier(&m->h[0].s, m->now);
+	sim_run(m, 10000, 0);
+	assert_false(m->h[0].barriers == 1 && m->h[0].barrier.ok);
+	m->cut = false;
+	assert_true(sim_settle(m, 0, 8000000));
+	sim_run(m, 10000, 0);
+	assert_true(m->h[0].status[1].ready);
+	sim_free(m);
+}
+
 int
 main(void)
 {
@@ -437,6 +634,13 @@ main(void)
 	    cmocka_unit_test(test_sweep_spares_the_living),
 	    cmocka_unit_test(test_over),
 	    cmocka_unit_test(test_steps_exhausted),
+	    cmocka_unit_test(test_three_roles_move),
+	    cmocka_unit_test(test_an_old_owner_is_not_believed),
+	    cmocka_unit_test(test_split_heals_for_the_first),
+	    cmocka_unit_test(test_a_backlog_is_not_told),
+	    cmocka_unit_test(test_one_that_takes_nothing),
+	    cmocka_unit_test(test_one_that_goes_amid_its_bulk),
+	    cmocka_unit_test(test_a_gap_lasts_until_it_is_mended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
