@@ -107,10 +107,11 @@ imsg_read(struct imsgbuf *ib, struct imsg *im)
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN ? IMSG_AGAIN : IMSG_ERR;
-	if (n == 0)
+	/* an empty packet is no end when something came along with it */
+	bad = imsg_take_fd(&msg, &im->fd);
+	if (n == 0 && im->fd == -1)
 		return IMSG_EOF;
 
-	bad = imsg_take_fd(&msg, &im->fd);
 	if (!bad && (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
 	    (size_t)n >= sizeof(im->hdr)) {
 		memcpy(&im->hdr, ib->rbuf, sizeof(im->hdr));

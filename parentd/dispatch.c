@@ -183,18 +183,22 @@ on_vrrp_released(struct child *c, const struct imsg *im)
 /* Of the table that stays for this node's own flows: 1 in so many. */
 #define ROOM_RESERVE 64
 
+#define ROOM_AGE_US  1000000
+
 /*
- * May n more entries be made? The count is the kernel's, read again only
- * when what was left at the last look is used up.
+ * May n more entries be made? The count is the kernel's, read again when
+ * what was left at the last look is used up, or a second old: traffic makes
+ * entries, too.
  */
 static bool
 table_has_room(size_t n)
 {
-	static uint64_t room;
+	static uint64_t room, read_us;
 	struct imsg_ct_count c;
 	uint64_t limit;
 
-	if (room < n) {
+	if (room < n || clock_us() - read_us > ROOM_AGE_US) {
+		read_us = clock_us();
 		sysctl_ct_count(&c);
 		if (c.max == 0)
 			return true; /* no limit, or not to be read */
@@ -220,6 +224,21 @@ held_on(struct ct_rec *r)
 	return true;
 }
 
+/*
+ * A table without room still has what it has: were that not confirmed, the
+ * sweep after a bulk would take it for ghosts.
+ */
+static bool
+needs_no_room(struct ct_rec *r)
+{
+	if (r->op != CT_OP_NEW && r->op != CT_OP_UPDATE)
+		return true;
+	if (!kct_there(r))
+		return false;
+	r->op = CT_OP_UPDATE;
+	return true;
+}
+
 static const char *
 may_inject(struct ct_rec *r, bool room, struct imsg_ct_fail *fail)
 {
@@ -232,7 +251,7 @@ may_inject(struct ct_rec *r, bool room, struct imsg_ct_fail *fail)
 		hagwd.inject_refused++;
 		return why;
 	}
-	if (!room && (r->op == CT_OP_NEW || r->op == CT_OP_UPDATE)) {
+	if (!room && !needs_no_room(r)) {
 		fail->error = ENOMEM; /* as the kernel would say it */
 		hagwd.inject_full++;
 		return "the conntrack table is nearly full";

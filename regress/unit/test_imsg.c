@@ -128,6 +128,8 @@ test_hostile_packets(void **state)
 		size_t packet;
 		int nfds;
 	} bad[] = {
+	    {0, 0, 0, 1}, /* nothing but a descriptor */
+	    {0, 0, 0, 2}, /* or two */
 	    {0, 0, 8, 0}, /* shorter than a header */
 	    {5, 0, 16, 0}, /* says more than there is */
 	    {0, 0, 20, 0}, /* has more than it says */
