@@ -17,7 +17,7 @@
 #include "natd.h"
 
 /* Part of the hash: raise it when the same plan is encoded otherwise. */
-#define PLAN_FORMAT 3
+#define PLAN_FORMAT 4
 
 #define PROTO_VRRP  112
 
@@ -343,6 +343,8 @@ rules_raw(struct builder *b)
 	for (i = 0; i < s->npaths; i++) {
 		r = add_rule(b, NC_RAW_PRE, NR_NOTRACK_IN);
 		r->port = s->port;
+		/* what is forwarded to that port is a flow as any other */
+		r->net = conf_addr(b->conf, s->paths[i]);
 		snprintf(r->ifname, sizeof(r->ifname), "%s",
 		    conf_ifname(b->conf, s->paths[i]));
 	}

@@ -112,6 +112,10 @@ rule_notrack_udp(struct nftnl_rule *r, const struct nat_rule *n)
 	match_proto(r, IPPROTO_UDP);
 	expr_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, OFF_DPORT, 2, NFT_REG_1);
 	expr_cmp(r, NFT_CMP_EQ, &port, sizeof(port));
+	if (n->kind == NR_NOTRACK_IN) {
+		match_addr(r, OFF_DADDR);
+		expr_cmp(r, NFT_CMP_EQ, &n->net, sizeof(n->net));
+	}
 	expr_notrack(r);
 }
 

@@ -58,8 +58,8 @@ enum nat_chain {
 /* What a rule does; nat_nft.c has the expressions of each. */
 enum nat_rule_kind {
 	NR_NOTRACK_PROTO, /* proto */
-	NR_NOTRACK_IN, /* UDP to port, arriving by ifname */
-	NR_NOTRACK_OUT, /* the same, leaving */
+	NR_NOTRACK_IN, /* UDP to port of address net, arriving by ifname */
+	NR_NOTRACK_OUT, /* UDP to port, leaving by ifname */
 	NR_EVENTS, /* new flows of proto (0: any) get mask */
 	NR_NOT_TCP, /* nothing more in this chain */
 	NR_OPEN, /* neither FIN, SYN nor RST: the same */

@@ -451,6 +451,21 @@ def test_own_traffic_is_not_tracked(lab):
     assert "3781" in lab.flows("-p", "udp")
 
 
+def test_forwarded_to_the_sync_port_is_translated(lab):
+    """Only what is for the gateway itself is its own traffic."""
+    (lab.tmp / "site.yaml").write_text(
+        SITE.replace("over: [sync]", "over: [inside]"))
+    lab.natload("full", lab.tmp / "site.yaml", "fw-1")
+    server, client = udp(lab.out, (OUT_HOST, 3780)), udp(lab.cli)
+    client.sendto(b"x", (OUT_HOST, 3780))
+    assert server.recvfrom(10)[1][0] == OUT_VIP
+    own = udp(lab.gw, ("10.0.0.1", 3780))
+    lab.flush_flows()
+    client.sendto(b"x", ("10.0.0.1", 3780))
+    assert own.recv(10) == b"x"
+    assert "3780" not in lab.flows("-p", "udp")
+
+
 def test_a_forwarded_connection_has_two_events(lab):
     source = listen(lab.out, OUT_HOST, 80)
     forward = listen(lab.srv, SERVER, 443)
