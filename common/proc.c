@@ -209,14 +209,13 @@ conf_drain(const struct imsg *im)
 {
 	struct imsg_drained msg = {.ok = 0};
 
-	(void)im;
 	if (proc.next == NULL || proc.next->h.nsources != proc.want_sources ||
 	    proc.next->h.nforwards != proc.want_forwards)
 		snprintf(msg.why, sizeof(msg.why), "incomplete configuration");
 	else if (proc.ops->reconf_check == NULL ||
 	    proc.ops->reconf_check(proc.next, msg.why, sizeof(msg.why)) == 0)
 		msg.ok = 1;
-	proc_send(IMSG_RECONF_DRAINED, 0, &msg, sizeof(msg));
+	proc_send(IMSG_RECONF_DRAINED, im->hdr.id, &msg, sizeof(msg));
 }
 
 static void

@@ -137,10 +137,15 @@ lease_forget(void)
 	lease->owner = 0;
 }
 
+/* A dump that was interrupted begins anew, and names some again. */
 static void
 collect(void *arg, const struct kaddr *k)
 {
 	(void)arg;
+	for (size_t i = 0; i < nfound; i++)
+		if (found[i].ifindex == k->ifindex &&
+		    found[i].addr.s_addr == k->addr.s_addr)
+			return;
 	if (nfound < FOUND_MAX)
 		found[nfound++] = *k;
 }

@@ -127,7 +127,8 @@ void dispatch(struct child *, const struct imsg *);
 /* reconf.c */
 /* Give a fresh child the running configuration. */
 void reconf_child(struct child *);
-void reconf_drained(struct child *, const struct imsg_drained *);
+void reconf_drained(
+    struct child *, uint32_t number, const struct imsg_drained *);
 /* Start a reload; ctl_id gets the report and the end, 0: nobody. */
 void reconf_reload(uint32_t ctl_id);
 void reconf_child_died(struct child *);

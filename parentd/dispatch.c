@@ -134,7 +134,7 @@ on_drained(struct child *c, const struct imsg *im)
 
 	imsg_get(im, &msg, sizeof(msg));
 	msg.why[sizeof(msg.why) - 1] = '\0';
-	reconf_drained(c, &msg);
+	reconf_drained(c, im->hdr.id, &msg);
 }
 
 static void

@@ -285,7 +285,8 @@ failback_as_backup(uint32_t ctl_id)
 	control_progress(
 	    ctl_id, self_name(), "ready, asks %s to hand over", peers_name(p));
 	child_send(PROC_VRRP, IMSG_VRRP_PREEMPT, 0, NULL, 0);
-	set_timer(FAILBACK_TIMEOUT_US);
+	/* and the successor's skew, an interval at the most */
+	set_timer(FAILBACK_TIMEOUT_US + hagwd.conf->h.ha.advertise_us);
 }
 
 void

@@ -23,12 +23,13 @@
 #define TIMEOUTS_TICKS  10 /* seconds between two looks at them */
 
 static int net_ifindex[CONF_NETS_MAX]; /* when its sockets were made */
-static bool net_told[CONF_NETS_MAX]; /* failure is logged once */
-static bool sync_told;
+static int net_told[CONF_NETS_MAX]; /* errno that was logged; 0: works */
+static int sync_told;
 static bool sync_open[CONF_NODES_MAX];
 static int sync_ifindex; /* when its sockets were made */
 static int ctl_fd = -1;
 static int events_fd = -1; /* syncd has it too */
+static bool events_told; /* that there is none */
 
 static bool
 net_is_path(const struct conf *conf, int n)
@@ -60,13 +61,23 @@ net_send_link(int n)
 		child_send(PROC_SYNC, IMSG_LINK_STATE, 0, &msg, sizeof(msg));
 }
 
+/* What keeps the sockets of network n from being: once, until it changes. */
 static void
-net_warn_once(int n, const char *what)
+net_warn(int *told, int n, const char *what)
 {
-	if (!net_told[n])
-		log_warn("%s: %s on %s", hagwd.conf->h.nets[n].name, what,
-		    conf_ifname(hagwd.conf, n));
-	net_told[n] = true;
+	const char *ifname = conf_ifname(hagwd.conf, n);
+	const char *net = hagwd.conf->h.nets[n].name;
+	char own[ADDR_STRLEN];
+
+	if (*told == errno)
+		return;
+	*told = errno;
+	addr_str4(own, conf_addr(hagwd.conf, n));
+	if (errno == EADDRNOTAVAIL)
+		log_warnx("%s: %s: this node's address %s is not on %s", net,
+		    what, own, ifname);
+	else
+		log_warn("%s: %s: %s", net, what, ifname);
 }
 
 /* Open and pass both sockets of network n; false: not now. */
@@ -82,13 +93,13 @@ net_open(int n)
 	hagwd.has_sockets[n] = false;
 	if (kif == NULL || kif->ifindex == 0) {
 		errno = ENODEV;
-		net_warn_once(n, "no interface");
+		net_warn(&net_told[n], n, "no such interface");
 		return false;
 	}
 	rx = rawsock_vrrp_rx(ifname, own, hagwd.conf->h.nets[n].vrid);
 	tx = rx == -1 ? -1 : rawsock_vrrp_tx(ifname, own);
 	if (tx == -1) {
-		net_warn_once(n, "cannot open VRRP sockets");
+		net_warn(&net_told[n], n, "no VRRP sockets");
 		if (rx != -1)
 			close(rx);
 		return false;
@@ -97,7 +108,7 @@ net_open(int n)
 	child_send_fd(PROC_VRRP, IMSG_FD_VRRP_TX, 0, tx, &msg, sizeof(msg));
 	hagwd.has_sockets[n] = true;
 	net_ifindex[n] = kif->ifindex;
-	net_told[n] = false;
+	net_told[n] = 0;
 	return true;
 }
 
@@ -106,7 +117,7 @@ static void
 nets_carry(const struct conf *old, bool same[CONF_NETS_MAX])
 {
 	bool up[CONF_NETS_MAX] = {false}, has[CONF_NETS_MAX] = {false};
-	int index[CONF_NETS_MAX] = {0};
+	int index[CONF_NETS_MAX] = {0}, told[CONF_NETS_MAX] = {0};
 
 	for (int n = 0; n < hagwd.conf->h.nnets; n++) {
 		int o = conf_net_find(old, hagwd.conf->h.nets[n].name);
@@ -117,10 +128,12 @@ nets_carry(const struct conf *old, bool same[CONF_NETS_MAX])
 		up[n] = hagwd.link_up[o];
 		has[n] = hagwd.has_sockets[o];
 		index[n] = net_ifindex[o];
+		told[n] = net_told[o];
 	}
 	memcpy(hagwd.link_up, up, sizeof(up));
 	memcpy(hagwd.has_sockets, has, sizeof(has));
 	memcpy(net_ifindex, index, sizeof(index));
+	memcpy(net_told, told, sizeof(told));
 }
 
 void
@@ -151,17 +164,20 @@ sync_open_peer(int node)
 	    conf_addr(hagwd.conf, n), net->addr[node], hagwd.conf->h.sync.port);
 
 	if (fd == -1) {
-		if (!sync_told)
-			log_warn("sync: %s on %s: no socket towards %s",
-			    net->name, conf_ifname(hagwd.conf, n),
-			    hagwd.conf->h.nodes[node].name);
-		sync_told = true;
+		net_warn(&sync_told, n, "no sync socket");
 		return false;
 	}
-	sync_told = false;
+	sync_told = 0;
 	sync_ifindex = kif != NULL ? kif->ifindex : 0;
 	child_send_fd(PROC_SYNC, IMSG_FD_SYNC, 0, fd, &msg, sizeof(msg));
 	return true;
+}
+
+static void
+sync_open_anew(void)
+{
+	memset(sync_open, 0, sizeof(sync_open));
+	sync_told = 0;
 }
 
 static void
@@ -206,17 +222,28 @@ nets_events(bool on)
 		log_warn("sync: conntrack events");
 }
 
+/* syncd may have it still: nothing more is to fill it. */
+static void
+close_events(void)
+{
+	if (events_fd == -1)
+		return;
+	nets_events(false);
+	close(events_fd);
+	events_fd = -1;
+}
+
 static void
 sync_send_events(void)
 {
 	int fd = kct_event_socket(CT_EVENT_RCVBUF, kct_portid());
 
-	if (events_fd != -1)
-		close(events_fd);
+	close_events();
 	events_fd = fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (fd == -1)
+	if (fd == -1 && !events_told)
 		log_warn("sync: no socket for conntrack events");
-	else
+	events_told = fd == -1;
+	if (fd != -1)
 		child_send_fd(PROC_SYNC, IMSG_FD_CT_EVENTS, 0, fd, NULL, 0);
 	nets_events(hagwd.role == ROLE_MASTER);
 }
@@ -224,12 +251,14 @@ sync_send_events(void)
 void
 nets_to_syncd(const struct conf *old)
 {
-	if (hagwd.conf->h.sync.npaths == 0)
+	if (hagwd.conf->h.sync.npaths == 0) {
+		close_events();
 		return;
+	}
 	if (old == NULL || old->h.sync.npaths == 0)
 		sync_send_events();
 	if (old == NULL || !conf_net_same_sync(old, hagwd.conf))
-		memset(sync_open, 0, sizeof(sync_open));
+		sync_open_anew();
 	sync_open_missing();
 	sync_send_timeouts(false);
 	for (int i = 0; i < hagwd.conf->h.sync.npaths; i++)
@@ -247,6 +276,8 @@ nets_retry(void)
 	}
 	if (child_running(PROC_SYNC) && hagwd.conf->h.sync.npaths > 0) {
 		sync_open_missing();
+		if (events_fd == -1)
+			sync_send_events();
 		peers_ask();
 	}
 }
@@ -265,7 +296,7 @@ nets_links(void)
 static void
 sync_reopen(void)
 {
-	memset(sync_open, 0, sizeof(sync_open));
+	sync_open_anew();
 	sync_open_missing();
 }
 

@@ -22,6 +22,7 @@ static struct {
 	struct conf *next; /* NULL: no reload under way */
 	uint8_t key[HAGW_SYNC_KEYLEN];
 	uint32_t ctl_id;
+	uint32_t number; /* children say which one they answer */
 	struct event *timer;
 } reload;
 
@@ -61,7 +62,7 @@ send_conf(enum proc_id id, const struct conf *conf, const uint8_t *key)
 		child_send(id, IMSG_RECONF_KEY, 0, &k, sizeof(k));
 		explicit_bzero(&k, sizeof(k));
 	}
-	child_send(id, IMSG_RECONF_DRAIN, 0, NULL, 0);
+	child_send(id, IMSG_RECONF_DRAIN, reload.number, NULL, 0);
 }
 
 void
@@ -236,7 +237,7 @@ reload_commit(void)
 }
 
 void
-reconf_drained(struct child *c, const struct imsg_drained *msg)
+reconf_drained(struct child *c, uint32_t number, const struct imsg_drained *msg)
 {
 	char why[CTL_TEXT_MAX];
 
@@ -244,7 +245,7 @@ reconf_drained(struct child *c, const struct imsg_drained *msg)
 		first_drained(c, msg);
 		return;
 	}
-	if (reload.next == NULL)
+	if (reload.next == NULL || number != reload.number)
 		return; /* answer to a reload that was given up */
 	if (!msg->ok) {
 		snprintf(
@@ -273,10 +274,18 @@ reconf_child_died(struct child *c)
 static void
 reload_timeout(evutil_socket_t fd, short what, void *arg)
 {
+	char why[CTL_TEXT_MAX];
+	int id = PROC_PARENT + 1;
+
 	(void)fd;
 	(void)what;
 	(void)arg;
-	reload_abort("a child did not answer in 5s");
+	while (id < PROC_MAX - 1 && hagwd.children[id].drained)
+		id++;
+	snprintf(why, sizeof(why),
+	    "%s did not answer in 5s (hactl show process)",
+	    proc_name((enum proc_id)id));
+	reload_abort(why);
 }
 
 /* The report as hactl check prints it. */
@@ -359,6 +368,7 @@ reconf_reload(uint32_t ctl_id)
 	}
 	reload.next = next;
 	reload.ctl_id = ctl_id;
+	reload.number++;
 	for (int id = PROC_PARENT + 1; id < PROC_MAX; id++) {
 		hagwd.children[id].drained = false;
 		send_conf((enum proc_id)id, next, reload.key);

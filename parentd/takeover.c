@@ -293,6 +293,7 @@ takeover_reconf(const struct conf *old)
 
 	if (hagwd.role != ROLE_MASTER)
 		return;
+	lease_watch(); /* by the new interval */
 	for (size_t i = 0; i < nb; i++) {
 		bool kept = false;
 

@@ -434,9 +434,10 @@ on_fd_events(const struct imsg *im)
 	if (again) {
 		event_free(events_ev);
 		close(events_fd);
-		/* between the two sockets events may have been lost */
-		sync_overrun(&node);
 	}
+	/* between two sockets, or before the first, events were lost */
+	if (again || node.role == ROLE_MASTER)
+		sync_overrun(&node);
 	event_del(events_pause);
 	events_fd = im->fd;
 	events_ev = new_event(

@@ -91,8 +91,9 @@ reconf_child(struct child *c)
 }
 
 void
-reconf_drained(struct child *c, const struct imsg_drained *msg)
+reconf_drained(struct child *c, uint32_t number, const struct imsg_drained *msg)
 {
+	(void)number;
 	CHECK(memchr(msg->why, '\0', sizeof(msg->why)) != NULL);
 	c->state = CHILD_RUNNING;
 }
