@@ -72,7 +72,9 @@ static const struct schema_key schema[] = {
 	.help = "The shared key, see\n.Sx FILES ."},
     {"sync", "protocols", ST_PROTOCOLS, .off = HEAD(sync.protocols),
 	.def = "[tcp, udp, icmp]", .arg = "list",
-	.help = "Flows of which protocols are synchronised."},
+	.help = "Flows of which protocols are synchronised. Of flows that are "
+		"older than a protocol's addition here, others may hear the "
+		"end up to a day late."},
     {"sync", "port", ST_NUMBER, .off = HEAD(sync.port), .min = 1, .max = 65535,
 	.def = "3780", .arg = "number",
 	.help = "UDP port, the same on every node."},
