@@ -31,7 +31,7 @@ enum imsg_type {
 	/* configuration, two-phase */
 	IMSG_RECONF_BEGIN, /* P->* conf_head */
 	IMSG_RECONF_SOURCE, /* P->N conf_source[] */
-	IMSG_RECONF_FORWARD, /* P->N,S conf_forward[] */
+	IMSG_RECONF_FORWARD, /* P->N conf_forward[] */
 	IMSG_RECONF_KEY, /* P->S imsg_key */
 	IMSG_RECONF_DRAIN, /* P->*: all items sent; check them */
 	IMSG_RECONF_DRAINED, /* *->P imsg_drained */
@@ -247,7 +247,6 @@ struct imsg_nat_commit {
 struct imsg_nat_result {
 	int32_t error; /* errno; 0: the kernel took it whole */
 	uint32_t seq; /* nlmsg_seq of the message it refused; 0: none */
-	char why[CTL_TEXT_MAX]; /* authz's reason when EPERM */
 };
 
 /* Does the kernel hold the whole table as the configuration wants it? */

@@ -323,17 +323,14 @@ step(void)
 	}
 }
 
-/* "map fwd4 ("https"): refused: File exists", or the parent's reason. */
+/* map fwd4 ("https"): refused: File exists */
 static void
 describe_failure(const struct imsg_nat_result *res, char *buf, size_t bufsz)
 {
-	const char *why = strerror(res->error);
 	char object[128];
 
 	nft_label_str(&nat.batch, res->seq, nat.conf, object, sizeof(object));
-	if (res->why[0] != '\0')
-		why = res->why;
-	snprintf(buf, bufsz, "%s: refused: %.100s", object, why);
+	snprintf(buf, bufsz, "%s: refused: %s", object, strerror(res->error));
 }
 
 static void

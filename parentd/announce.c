@@ -39,9 +39,11 @@ static struct {
 	struct event *ev;
 	struct announce_addr *addrs;
 	size_t n;
+	bool *left; /* of them, to be sent in this round */
 	size_t next; /* address of the current round */
+	bool failed; /* one or more of the round's, so far */
 	unsigned int round; /* since announce_start */
-	unsigned int retries; /* of the current address */
+	unsigned int tries; /* of what failed in this round */
 	uint64_t again_us; /* when announce_again last did something */
 	uint64_t sent;
 	uint64_t last_real_ns;
@@ -95,10 +97,10 @@ announce_send(const struct announce_addr *a)
 
 /* A queue that is full or a link about to come up: worth another try. */
 static bool
-announce_retry(int error)
+may_retry(int error)
 {
 	return (error == ENOBUFS || error == EAGAIN || error == ENETDOWN) &&
-	    ann.retries++ < ANNOUNCE_RETRIES;
+	    ann.tries < ANNOUNCE_RETRIES;
 }
 
 /* How long after round number `round` the next one comes. */
@@ -113,28 +115,64 @@ announce_pace(unsigned int round)
 }
 
 static void
+announce_one(size_t i)
+{
+	char addr[INET_ADDRSTRLEN];
+	const struct announce_addr *a = &ann.addrs[i];
+
+	ann.left[i] = announce_send(a) == -1;
+	if (!ann.left[i])
+		return;
+	ann.failed = true;
+	if (may_retry(errno))
+		return;
+	ann.left[i] = false;
+	log_warn("announce: %s on %s",
+	    inet_ntop(AF_INET, &a->addr, addr, sizeof(addr)),
+	    kif_name(a->ifindex));
+}
+
+/* The neighbours of one network do not wait for another's queue. */
+static bool
+announce_rest(void)
+{
+	unsigned int burst = 0;
+
+	for (; ann.next < ann.n; ann.next++) {
+		if (!ann.left[ann.next])
+			continue;
+		if (burst++ == ANNOUNCE_BURST) {
+			announce_after(ANNOUNCE_TURN_US);
+			return false;
+		}
+		announce_one(ann.next);
+	}
+	return true;
+}
+
+static void
+round_begin(void)
+{
+	ann.next = 0;
+	ann.tries = 0;
+	ann.failed = false;
+	memset(ann.left, true, ann.n * sizeof(*ann.left));
+}
+
+static void
 announce_turn(void)
 {
-	unsigned int burst;
-
-	for (burst = 0; ann.next < ann.n; burst++) {
-		if (burst == ANNOUNCE_BURST) {
-			announce_after(ANNOUNCE_TURN_US);
-			return;
-		}
-		if (announce_send(&ann.addrs[ann.next]) == -1) {
-			if (announce_retry(errno)) {
-				announce_after(ANNOUNCE_RETRY_US);
-				return;
-			}
-			log_warn("announce: interface index %d",
-			    ann.addrs[ann.next].ifindex);
-		}
-		ann.retries = 0;
-		ann.next++;
+	if (!announce_rest())
+		return;
+	if (ann.failed) {
+		ann.failed = false;
+		ann.next = 0;
+		ann.tries++;
+		announce_after(ANNOUNCE_RETRY_US);
+		return;
 	}
-	ann.next = 0;
 	ann.round++;
+	round_begin();
 	announce_after(announce_pace(ann.round));
 }
 
@@ -161,9 +199,8 @@ announce_init(struct event_base *base)
 static void
 announce_first(void)
 {
-	ann.next = 0;
 	ann.round = 0;
-	ann.retries = 0;
+	round_begin();
 	announce_turn();
 }
 
@@ -174,8 +211,10 @@ announce_start(const struct announce_addr *addrs, size_t n)
 	if (n == 0)
 		return;
 	ann.addrs = calloc(n, sizeof(*addrs));
-	if (ann.addrs == NULL) {
+	ann.left = calloc(n, sizeof(*ann.left));
+	if (ann.addrs == NULL || ann.left == NULL) {
 		log_warn("announce: %zu addresses", n);
+		announce_stop();
 		return;
 	}
 	memcpy(ann.addrs, addrs, n * sizeof(*addrs));
@@ -214,7 +253,9 @@ announce_stop(void)
 	if (ann.ev != NULL)
 		(void)event_del(ann.ev);
 	free(ann.addrs);
+	free(ann.left);
 	ann.addrs = NULL;
+	ann.left = NULL;
 	ann.n = 0;
 }
 

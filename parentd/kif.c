@@ -42,6 +42,15 @@ kif_by_index(int ifindex)
 	return NULL;
 }
 
+const char *
+kif_name(int ifindex)
+{
+	for (size_t i = 0; i < kif.n; i++)
+		if (kif.tab[i].ifindex == ifindex)
+			return kif.tab[i].name;
+	return "an interface that is gone";
+}
+
 const struct kif *
 kif_find(const char *name)
 {

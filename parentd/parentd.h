@@ -66,6 +66,7 @@ struct kif {
 int kif_init(struct event_base *, void (*link_cb)(const char *ifname),
     void (*addr_cb)(int ifindex, struct in_addr, bool deleted));
 const struct kif *kif_find(const char *name); /* NULL: none */
+const char *kif_name(int ifindex); /* for the log */
 
 /* kaddr.c: virtual addresses; /32, tagged, with a lifetime */
 #define KADDR_LIFE_S (LEASE_ADDRESS_US / 1000000) /* refreshed each second */

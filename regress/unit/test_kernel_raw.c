@@ -256,6 +256,34 @@ gratuitous_arp(void **state)
 	close(fd);
 }
 
+/* Nor does anybody else wait for it meanwhile. */
+static void
+arp_goes_on_past_a_link_that_is_down(void **state)
+{
+	struct announce_addr a[2] = {
+	    {.mac = {2, 0, 0, 0, 0, 9}}, {.mac = {2, 0, 0, 0, 0, 9}}};
+	uint64_t before;
+
+	(void)state;
+	TK_NEED();
+	tk_run("ip link add cab9 type veth peer name cab8");
+	a[0].ifindex = (int)if_nametoindex("cab9");
+	a[0].addr = ip("10.3.9.100");
+	a[1].ifindex = (int)if_nametoindex("cab0");
+	a[1].addr = ip("10.3.0.100");
+	before = announce_sent();
+	announce_start(a, 2);
+	assert_int_equal(announce_sent(), before + 1);
+	loop_ms(100);
+	assert_int_equal(announce_sent(), before + 1);
+	tk_run("ip link set cab8 up");
+	tk_run("ip link set cab9 up");
+	loop_ms(300);
+	assert_true(announce_sent() >= before + 4);
+	announce_stop();
+	tk_run("ip link del cab9");
+}
+
 /* A link that is down is tried again, until it is up. */
 static void
 arp_waits_for_the_link(void **state)
@@ -288,6 +316,7 @@ main(void)
 	    cmocka_unit_test(sync_by_peer),
 	    cmocka_unit_test(gratuitous_arp),
 	    cmocka_unit_test(arp_waits_for_the_link),
+	    cmocka_unit_test(arp_goes_on_past_a_link_that_is_down),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
