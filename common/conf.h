@@ -188,6 +188,11 @@ struct conf_report {
 	size_t nmsgs;
 	size_t errors;
 	size_t warnings;
+	/*
+	 * Set after init by who reads the file on the very node it is read
+	 * for: an interface this does not know is warned of. NULL: elsewhere.
+	 */
+	bool (*has_link)(const char *ifname);
 };
 
 void conf_report_init(struct conf_report *, const char *path);

@@ -383,10 +383,63 @@ check_sync(struct conf_reader *r)
 		    "sync has nobody to talk to: there is one node");
 }
 
+static bool
+is_path(const struct conf_head *h, int n)
+{
+	int i;
+
+	for (i = 0; i < h->sync.npaths; i++) {
+		if (h->sync.paths[i] == n)
+			return true;
+	}
+	return false;
+}
+
+/* No error: an interface may come later, and the others may have theirs. */
+static void
+check_link(struct conf_reader *r, int n)
+{
+	const struct conf_head *h = &r->conf->h;
+	const char *ifname = conf_ifname(r->conf, n);
+	struct ynode *y = interface_place(r, n, h->self);
+
+	if (y == NULL || conf_addr(r->conf, n).s_addr == 0 ||
+	    r->report->has_link(ifname))
+		return;
+	if (conf_in_group(r->conf, n))
+		report_warn(r->report, y,
+		    "this host has no interface %s: until it has, %s is in "
+		    "FAULT and takes no virtual address",
+		    ifname, h->nodes[h->self].name);
+	else if (is_path(h, n))
+		report_warn(r->report, y,
+		    "this host has no interface %s: until it has, %s neither "
+		    "sends nor receives flows",
+		    ifname, h->nodes[h->self].name);
+	else
+		report_warn(r->report, y,
+		    "this host has no interface %s: until it has, %s has no "
+		    "link to %s",
+		    ifname, h->nodes[h->self].name, h->nets[n].name);
+}
+
+static void
+check_links(struct conf_reader *r, const char *node)
+{
+	int n;
+
+	if (r->report->has_link == NULL || node == NULL ||
+	    conf_node_find(r->conf, node) == -1)
+		return;
+	for (n = 0; n < r->conf->h.nnets; n++)
+		check_link(r, n);
+}
+
 void
 conf_check(struct conf_reader *r, const char *node)
 {
 	check_self(r, node);
+	check_links(r, node);
 	check_nodes(r);
 	check_nets(r);
 	check_ha(r);

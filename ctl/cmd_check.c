@@ -1,4 +1,6 @@
 /* The site file, read and checked here: no daemon is needed. */
+#include <net/if.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,28 @@ struct check {
 	char key_why[256]; /* what is wrong with the key file */
 };
 
+/* hagwd knows links by their own name alone; the kernel finds others too. */
+static bool
+has_link(const char *ifname)
+{
+	unsigned int index = if_nametoindex(ifname);
+	char name[IFNAMSIZ];
+
+	if (index == 0)
+		return errno != ENODEV;
+	return if_indextoname(index, name) == NULL || strcmp(name, ifname) == 0;
+}
+
+/* A file is checked on one host for others: their links are not known. */
+static bool
+is_this_host(const struct args *args)
+{
+	bool sure;
+
+	return args->node == NULL ||
+	    strcmp(args->node, conf_node_name(NULL, &sure)) == 0;
+}
+
 /* Without a certain name the site counts as a whole when it has not this. */
 static void
 load(const struct args *args, struct check *c)
@@ -55,6 +79,8 @@ load(const struct args *args, struct check *c)
 		conf_report_free(&c->report);
 		conf_report_init(&c->report, args->conf);
 	}
+	if (is_this_host(args))
+		c->report.has_link = has_link;
 	c->conf = conf_load(args->conf, c->node, &c->report);
 }
 

@@ -312,6 +312,12 @@ send_report(uint32_t ctl_id, const struct conf_report *report)
 	free(text);
 }
 
+static bool
+has_link(const char *ifname)
+{
+	return kif_find(ifname) != NULL;
+}
+
 static struct conf *
 reload_read(uint32_t ctl_id)
 {
@@ -321,6 +327,7 @@ reload_read(uint32_t ctl_id)
 	char why[CTL_TEXT_MAX];
 
 	conf_report_init(&report, hagwd.opt.conf_path);
+	report.has_link = has_link;
 	next = conf_load(hagwd.opt.conf_path, h->nodes[h->self].name, &report);
 	if (next == NULL || report.nmsgs > 0)
 		send_report(ctl_id, &report);

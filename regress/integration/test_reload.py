@@ -178,6 +178,24 @@ def test_a_network_comes_and_goes(pair, watched):
     assert nat1.is_master()
 
 
+def test_an_interface_that_is_not_here(pair):
+    """The report says so; a network beside the group does no harm."""
+    nat1, nat2 = pair.gateways
+    text = nat1.site.read_text()
+    edit(pair, text.replace("  sync:  ", '''\
+  office:
+    interface: { nat1: eht3, nat2: eth3 }
+    address: { nat1: 172.26.0.10/16, nat2: 172.26.0.11/16 }
+''' + "  sync:  ", 1))
+    assert "no interface" not in nat2.hactl("reload").stdout
+    report = nat1.hactl("reload").stdout
+    assert "warning: this host has no interface eht3: until it has, nat1 " \
+        "has no link to office" in report
+    edit(pair, text)
+    reload(pair)
+    assert nat1.is_master()
+
+
 def test_a_removed_address_is_not_announced(pair):
     """Whoever has it now would lose its neighbours each minute."""
     nat1, _ = pair.gateways

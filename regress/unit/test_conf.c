@@ -424,6 +424,103 @@ test_third_node(void **state)
 	free(v);
 }
 
+static bool
+has_eth0(const char *ifname)
+{
+	return strcmp(ifname, "eth0") == 0;
+}
+
+/* The report on text, read for node on a host that has eth0 alone. */
+static char *
+links_report(const char *text, const char *node)
+{
+	struct conf_report r;
+	struct conf *c;
+	char *out;
+
+	conf_report_init(&r, "x");
+	r.has_link = has_eth0;
+	c = conf_load_buf(text, strlen(text), "x", node, &r);
+	assert_non_null(c);
+	assert_int_equal(r.errors, 0);
+	out = report_text(&r);
+	conf_report_free(&r);
+	conf_free(c);
+	return out;
+}
+
+static void
+assert_links(const char *text, const char *node, const char *want)
+{
+	char *out = links_report(text, node);
+
+	assert_string_equal(out, want);
+	free(out);
+}
+
+/* What is not here is said in its place, and what follows from it. */
+static void
+test_no_link(void **state)
+{
+	char *t, *u;
+
+	(void)state;
+	assert_links(pair, NULL, "");
+	assert_links(pair, "b",
+	    "x:12:30: warning: this host has no interface eth2: until it "
+	    "has, b is in FAULT and takes no virtual address\n"
+	    "   12 |     interface: { a: eth1, b: eth2 }\n"
+	    "      |                              ^^^^\n"
+	    "1 warning\n");
+	t = replace(pair, "{ a: eth1, b: eth2 }", "eth0");
+	u = replace(t, "interface: eth0", "interface: eht0");
+	assert_links(u, "a",
+	    "x:7:16: warning: this host has no interface eht0: until it "
+	    "has, a is in FAULT and takes no virtual address\n"
+	    "    7 |     interface: eht0\n"
+	    "      |                ^^^^\n"
+	    "1 warning\n");
+	free(u);
+	free(t);
+}
+
+/* Networks without a virtual address: the node serves all the same. */
+static void
+test_no_link_beside(void **state)
+{
+	char *t, *u;
+
+	(void)state;
+	t = replace(pair, "a: eth1", "a: eth0");
+	u = replace(
+	    t, "    interface: eth0", "    interface: { a: eth8, b: e }");
+	free(t);
+	t = replace(u, "ha:\n",
+	    "  dmz: { interface: eth5, address: { a: 10.5.0.1/16 } }\nha:\n");
+	free(u);
+	u = replace(t, "    vip: 10.0.0.3\n    vrid: 1\n", "");
+	free(t);
+	t = replace(u, "[in, out]", "[out]");
+	free(u);
+	u = replace(
+	    t, "    - { name: s2, from: out, to: in, address: vip }\n", "");
+	free(t);
+	t = links_report(u, "a");
+	assert_non_null(strstr(t,
+	    "warning: this host has no interface eth8: until it has, a "
+	    "neither sends nor receives flows\n"));
+	assert_non_null(strstr(t,
+	    "warning: this host has no interface eth5: until it has, a has "
+	    "no link to dmz\n"));
+	assert_non_null(strstr(t, "\n2 warnings\n"));
+	free(t);
+	/* b is not on dmz */
+	t = links_report(u, "b");
+	assert_null(strstr(t, "dmz"));
+	free(t);
+	free(u);
+}
+
 /* limits */
 static void
 test_many_sources(void **state)
@@ -499,6 +596,8 @@ main(void)
 	    cmocka_unit_test(test_hash_values),
 	    cmocka_unit_test(test_same_sockets),
 	    cmocka_unit_test(test_third_node),
+	    cmocka_unit_test(test_no_link),
+	    cmocka_unit_test(test_no_link_beside),
 	    cmocka_unit_test(test_many_sources),
 	    cmocka_unit_test(test_many_forwards),
 	};

@@ -1,0 +1,66 @@
+"""What hactl and hagwd say by themselves: no daemon runs, no lab is built."""
+import json
+import subprocess
+
+import pytest
+
+from lab.gateway import HACTL
+
+# On this host lo is there; the other interface is not.
+SITE = """\
+site: office
+nodes:
+  gw-1: { priority: 100 }
+networks:
+  lan:
+    interface: lo
+    address: { gw-1: 10.0.0.2/24 }
+    vip: 10.0.0.1
+    vrid: 1
+  wan:
+    interface: eht1
+    address: { gw-1: 192.0.2.2/24 }
+    vip: 192.0.2.1
+    vrid: 2
+ha:
+  networks: [lan, wan]
+"""
+NO_LINK = "this host has no interface eht1: until it has, gw-1 is in FAULT"
+
+
+def run(*argv, name="elsewhere"):
+    """A program on a host of another name; exit code, stdout, stderr."""
+    argv = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"',
+            name, *map(str, argv)]
+    proc = subprocess.run(argv, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=20,
+                          check=False)
+    return proc.returncode, proc.stdout, proc.stderr
+
+
+@pytest.fixture
+def site(tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    return path
+
+
+def test_check_warns_of_a_missing_interface(site):
+    """A misspelt name is found before the node is in FAULT for it."""
+    for words in ((), ("-N", "gw-1")):
+        code, out, err = run(HACTL, "-f", site, *words, "check", name="gw-1")
+        assert code == 0 and "ok, for node gw-1" in out
+        assert f"{site}:11:16: warning: {NO_LINK}" in err
+        assert "interface lo" not in err and "1 warning\n" in err
+    code, out, _ = run(HACTL, "-j", "-f", site, "check", name="gw-1")
+    found = json.loads(out)
+    assert code == 0 and found["ok"] and found["warnings"] == 1
+    assert found["messages"][0]["text"].startswith(NO_LINK)
+
+
+def test_check_for_another_host(site):
+    """Its interfaces are not those of the host the file is checked on."""
+    code, out, err = run(HACTL, "-f", site, "-N", "gw-1", "check")
+    assert (code, err) == (0, "") and "ok, for node gw-1" in out
+    code, out, err = run(HACTL, "-f", site, "check")
+    assert (code, err) == (0, "") and "ok, for the site" in out
