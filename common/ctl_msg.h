@@ -116,7 +116,7 @@ struct ctl_vrrp {
 	uint32_t role;
 	uint32_t priority; /* as advertised */
 	uint32_t configured; /* as in the site file */
-	uint32_t ready; /* holds every flow */
+	uint32_t ready; /* holds every flow, and fit */
 	uint32_t preempt;
 	uint32_t released; /* by hactl failover: will not preempt */
 	uint32_t split; /* two masters suspected */
@@ -161,7 +161,7 @@ struct ctl_vrrp_net {
 
 struct ctl_sync {
 	uint32_t role;
-	uint32_t ready; /* a bulk was finished since (re)joining */
+	uint32_t ready; /* as in heartbeats: holds every flow, and fit */
 	uint32_t npeers;
 	uint32_t settling; /* the pass after takeover is under way */
 	uint64_t flows; /* entries in this kernel */

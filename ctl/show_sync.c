@@ -83,7 +83,8 @@ peer_takeover(FILE *fp, const struct ctl_sync *s, const struct ctl_sync_peer *p)
 	if (s != NULL && s->role != ROLE_MASTER) {
 		fputs(s->ready ? "ready: this node holds every flow\n"
 			       : "not ready: this node does not hold every "
-				 "flow yet\n",
+				 "flow yet or is not fit to be MASTER (hactl "
+				 "show summary)\n",
 		    fp);
 		return;
 	}
@@ -94,7 +95,9 @@ peer_takeover(FILE *fp, const struct ctl_sync *s, const struct ctl_sync_peer *p)
 		fprintf(fp, "not ready: %s is %s\n", p->node,
 		    role_name((enum role)p->role));
 	else if (!p->ready)
-		fprintf(fp, "not ready: %s does not hold every flow yet\n",
+		fprintf(fp,
+		    "not ready: %s does not hold every flow yet or is not "
+		    "fit to be MASTER (hactl show summary there)\n",
 		    p->node);
 	else
 		fprintf(fp, "ready: %s would miss %s record%s now\n", p->node,

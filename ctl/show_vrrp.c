@@ -53,7 +53,8 @@ block_timers(FILE *fp, const struct ctl_vrrp *v)
 	    v->priority, v->configured,
 	    v->ready || v->role == ROLE_MASTER
 		? ""
-		: "   not ready: does not hold every flow yet");
+		: "   not ready: does not hold every flow yet or is not "
+		  "fit to be MASTER (hactl show summary)");
 	fprintf(fp, "  advertise     %s    master-down %s    preempt ",
 	    fmt_duration(adv, v->advertise_us), timer(down, v->down_us));
 	if (v->preempt)

@@ -117,8 +117,10 @@ readiness(const struct imsg_ct_status *st)
 {
 	if (st->ready)
 		return "is ready: it holds every flow";
-	return st->role == ROLE_BACKUP ? "is not ready: it lacks flows"
-				       : "is not ready: it is not BACKUP";
+	if (st->role != ROLE_BACKUP)
+		return "is not ready: it is not BACKUP";
+	return "is not ready: it lacks flows or is not fit to be MASTER "
+	       "(hactl show summary there)";
 }
 
 static void

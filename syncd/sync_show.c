@@ -40,7 +40,7 @@ show_totals(const struct sync *s, uint32_t id)
 	const struct sync_stats *st = &s->stats;
 	struct ctl_sync row = {
 	    .role = s->role,
-	    .ready = sync_ready(s),
+	    .ready = sync_ready(s) && !s->unfit,
 	    .npeers = count_peers(s),
 	    .settling = s->settle_due,
 	    .flows = s->count.count,
@@ -178,7 +178,8 @@ warn_peer(const struct sync *s, int i, uint32_t id)
 	/* a second master is vrrpd's to warn of */
 	if (p->hb.role != ROLE_MASTER && !(p->hb.flags & HB_READY))
 		warn_row(id, "sync",
-		    "%s is not ready: it does not hold every flow yet",
+		    "%s is not ready: it does not hold every flow yet or is "
+		    "not fit to be MASTER (hactl show summary there)",
 		    p->name);
 	warn_lag(s, p, id);
 }

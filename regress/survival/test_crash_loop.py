@@ -66,7 +66,7 @@ def warnings(gw):
 def heal(world, gw):
     world.wait_running(gw, 15)
     lab.wait_for(f"{gw.name}: no warning of health", lambda:
-                 "not fit" not in warnings(gw), 15, 0.1)
+                 "not fit to be MASTER:" not in warnings(gw), 15, 0.1)
     world.settled()
 
 
@@ -95,7 +95,7 @@ def test_the_master_gives_up(world, rows, child, how):
         assert seen["lost"] == 0, seen
         assert seen["both_ms"] < (2 if child == "vrrpd" else 1000), seen
         lab.wait_for("it is shown", lambda:
-                     "not fit to be MASTER" in warnings(gw), 10, 0.1)
+                     "not fit to be MASTER:" in warnings(gw), 10, 0.1)
         first = process(gw, child)["restarts"]
         time.sleep(3)
         row = process(gw, child)
@@ -103,7 +103,7 @@ def test_the_master_gives_up(world, rows, child, how):
         assert row["restarts"] >= 5
         assert "ended by signal" in row["note"], row
         assert child in warnings(gw)
-        assert "not fit to be MASTER" in warnings(gw)
+        assert "not fit to be MASTER:" in warnings(gw)
         assert not gw.holds() and peer.is_master()
     rows.append({"child": child, "dies": how, "peer MASTER after s": took,
                  "flows lost": seen["lost"],
@@ -137,7 +137,7 @@ def test_alone_it_goes_on(world):
     world.mark()
     with loop(world, gw, "natd", "before"):
         lab.wait_for("it is shown", lambda:
-                     "not fit to be MASTER" in warnings(gw), 10, 0.1)
+                     "not fit to be MASTER:" in warnings(gw), 10, 0.1)
         time.sleep(2)
         seen = world.measure()
         assert seen["lost"] == 0 and seen["changes"] == [], seen
@@ -165,6 +165,10 @@ def test_a_spare_without_a_ruleset_is_not_ready(world):
         answer = gw.hactl("failover", check=False)
         assert answer.returncode == 4, answer
         assert "not ready" in answer.stderr, answer
+        # and nobody says of it what is not so
+        assert f"{peer.name} BACKUP, not ready" in warnings(peer)
+        assert "or is not fit to be MASTER (hactl show summary there)" \
+            in warnings(gw)
     lab.wait_for("the failover is not refused any more", lambda:
                  gw.hactl("failover", check=False).returncode == 0, 5, 0.2)
     world.pair.wait_master(peer)

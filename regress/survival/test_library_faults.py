@@ -84,7 +84,8 @@ def recover(world):
     lab.wait_for("one master", lambda: len(world.pair.masters()) == 1, 20)
     for gw in world.gateways:
         world.wait_running(gw, 20)
-        lab.wait_for(f"{gw.name}: fit", lambda g=gw: "not fit" not in
+        lab.wait_for(f"{gw.name}: fit", lambda g=gw:
+                     "not fit to be MASTER:" not in
                      g.hactl("show", "summary", check=False).stdout, 20, 0.1)
     world.settled(30)
 

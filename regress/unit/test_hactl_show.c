@@ -430,7 +430,7 @@ vrrp_released(void **state)
 	    "lan  vrid 7  VRRPv3  multicast  BACKUP\n"
 	    "  interface     eth0, no link   vip 0.0.0.0\n"
 	    "  priority      200 (configured 200)   not ready: does not hold "
-	    "every flow yet\n"
+	    "every flow yet or is not fit to be MASTER (hactl show summary)\n"
 	    "  advertise     10ms    master-down 32.187ms    preempt after "
 	    "10s\n"
 	    "  sent          0 (0 of priority 0)   received 0 (0 of priority "
@@ -469,6 +469,35 @@ sync_view(void **state)
 	    "tidied    swept 42   settled 0\n"
 	    "dropped   wrong key 0   replay 0   version 0   malformed 2   "
 	    "other site 0\n");
+}
+
+/* Which of two things keeps a node from being ready is not told to others. */
+static void
+sync_not_ready(void **state)
+{
+	struct answer a = {.nqueries = 0};
+	char *got = NULL;
+	size_t len;
+	FILE *fp = open_memstream(&got, &len);
+
+	(void)state;
+	put_sync(&a);
+	((struct ctl_sync_peer *)(void *)a.rows[ROW_SYNC_PEER].v)->ready = 0;
+	sync_text(fp, &a);
+	fflush(fp);
+	assert_non_null(strstr(got,
+	    "takeover  not ready: fw-2 does not hold every flow yet or is not "
+	    "fit to be MASTER (hactl show summary there)\n"));
+	((struct ctl_sync *)(void *)a.rows[ROW_SYNC].v)->role = ROLE_BACKUP;
+	((struct ctl_sync *)(void *)a.rows[ROW_SYNC].v)->ready = 0;
+	rewind(fp);
+	sync_text(fp, &a);
+	fclose(fp);
+	assert_non_null(strstr(got,
+	    "takeover  not ready: this node does not hold every flow yet or "
+	    "is not fit to be MASTER (hactl show summary)\n"));
+	free(got);
+	answer_free(&a);
 }
 
 static void
@@ -678,6 +707,7 @@ main(void)
 	    cmocka_unit_test(vrrp_blocks),
 	    cmocka_unit_test(vrrp_released),
 	    cmocka_unit_test(sync_view),
+	    cmocka_unit_test(sync_not_ready),
 	    cmocka_unit_test(nat_view),
 	    cmocka_unit_test(events_view),
 	    cmocka_unit_test(process_view),
