@@ -187,12 +187,9 @@ warn_peer(const struct sync *s, int i, uint32_t id)
 static void
 warn_all(const struct sync *s, uint32_t id, bool path_up)
 {
-	if (s->conf->h.sync.npaths == 0) {
-		warn_row(id, "sync",
-		    "no sync section: a failover loses every "
-		    "flow");
+	/* a site of one node: no other one is to have its flows */
+	if (s->conf->h.sync.npaths == 0)
 		return;
-	}
 	if (!path_up)
 		warn_row(id, "sync", "network %s has no link",
 		    s->conf->h.nets[s->conf->h.sync.paths[0]].name);

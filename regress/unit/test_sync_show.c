@@ -126,12 +126,28 @@ peer_not_ready(void **state)
 	    "to be MASTER (hactl show summary there)\n");
 }
 
+/* As in etc/site-minimal.yaml: nothing is wrong with it. */
+static void
+alone_without_sync(void **state)
+{
+	(void)state;
+	make_pair(ROLE_MASTER, ROLE_INIT, 0);
+	conf.h.nnodes = 1;
+	conf.h.sync.npaths = 0;
+	node.peers[1] = NULL;
+	show();
+	assert_true(got.sync.ready);
+	assert_int_equal(got.sync.npeers, 0);
+	assert_string_equal(got.warnings, "");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(unfit_is_not_ready),
 	    cmocka_unit_test(peer_not_ready),
+	    cmocka_unit_test(alone_without_sync),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
