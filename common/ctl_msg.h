@@ -193,7 +193,7 @@ struct ctl_sync_peer {
 	uint32_t bulk; /* 0 none, 1 sending, 2 receiving */
 	uint32_t reserved;
 	uint64_t seen_us;
-	uint64_t rtt_us;
+	uint64_t rtt_us; /* CTL_NEVER: not measured */
 	uint64_t lag_us; /* age of the oldest unconfirmed record */
 	uint64_t flows; /* entries in the peer's kernel, by heartbeat */
 	uint64_t unconfirmed;
@@ -205,7 +205,7 @@ struct ctl_sync_peer {
 	uint64_t bulks_sent;
 	uint64_t bulks_received;
 	uint64_t bulk_real_ns; /* end of the last full one; 0: none */
-	uint64_t bulk_us; /* and how long it took */
+	uint64_t bulk_us; /* and how long it took; CTL_NEVER: none */
 	uint64_t bulk_records;
 };
 

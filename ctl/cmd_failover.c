@@ -59,8 +59,7 @@ print_json(struct act *act, int code, const char *why)
 {
 	json_t *o = answer_json(&act->answer, act->command);
 
-	json_object_set_new(o, "code", json_integer(code));
-	json_object_set_new(o, "result", json_string(why));
+	out_json_end(o, code, why);
 	out_json_print(stdout, o, false);
 }
 

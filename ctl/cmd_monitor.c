@@ -27,6 +27,21 @@ on_text(void *arg, const char *text, size_t len)
 	return EX_DONE;
 }
 
+/* A line of its own, as each event has one: readers take no other. */
+static void
+failed(const struct args *args, int code, const char *why)
+{
+	json_t *o;
+
+	if (args->json) {
+		o = out_json_new("monitor");
+		out_json_end(o, code, why);
+		out_json_print(stdout, o, true);
+	} else if (why[0] != '\0') {
+		fprintf(stderr, "hactl: monitor: %s\n", why);
+	}
+}
+
 int
 cmd_monitor(const struct args *args)
 {
@@ -44,7 +59,7 @@ cmd_monitor(const struct args *args)
 		code = q.code;
 		snprintf(c.why, sizeof(c.why), "%s", q.text);
 	}
-	if (code != EX_DONE && c.why[0] != '\0')
-		fprintf(stderr, "hactl: monitor: %s\n", c.why);
+	if (code != EX_DONE)
+		failed(args, code, c.why);
 	return code;
 }

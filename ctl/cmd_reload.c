@@ -9,8 +9,7 @@ print_json(struct answer *a, int code, const char *why)
 {
 	json_t *o = answer_json(a, "reload");
 
-	json_object_set_new(o, "code", json_integer(code));
-	json_object_set_new(o, "result", json_string(why));
+	out_json_end(o, code, why);
 	out_json_print(stdout, o, false);
 	return code;
 }

@@ -14,6 +14,8 @@ print_json(const struct conn *c, bool answers)
 	    o, "hagwd", answers ? json_string(c->hello.version) : json_null());
 	json_object_set_new(o, "hagwd_build",
 	    answers ? json_string(c->hello.build_id) : json_null());
+	json_object_set_new(
+	    o, "error", answers ? json_null() : json_string(c->why));
 	return out_json_print(stdout, o, false);
 }
 

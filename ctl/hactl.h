@@ -236,6 +236,8 @@ json_t *out_json_span(uint64_t us);
 json_t *out_json_time(uint64_t real_ns);
 json_t *out_json_new(const char *command);
 /* Print and drop it; EX_FAILED when stdout is gone. */
+/* The exit code, and what is to be said of it: result, or error. */
+void out_json_end(json_t *, int code, const char *text);
 int out_json_print(FILE *, json_t *, bool line);
 int out_flush(int code); /* code, or EX_FAILED when stdout is gone */
 

@@ -302,6 +302,14 @@ out_json_new(const char *command)
 	return o;
 }
 
+void
+out_json_end(json_t *o, int code, const char *text)
+{
+	json_object_set_new(o, "code", json_integer(code));
+	json_object_set_new(
+	    o, code == EX_DONE ? "result" : "error", json_string(text));
+}
+
 int
 out_json_print(FILE *fp, json_t *o, bool line)
 {

@@ -33,7 +33,7 @@ peer_head(FILE *fp, const struct ctl_sync_peer *p)
 		fprintf(fp, "   last seen %s\n", out_ago(ago, p->seen_us));
 		return;
 	}
-	if (p->rtt_us != 0)
+	if (p->rtt_us != CTL_NEVER)
 		fprintf(fp, "   rtt %s", out_ms(rtt, p->rtt_us));
 	fprintf(fp, "   config %s   %s%s\n",
 	    p->same_config ? "same" : "DIFFERS", role_name((enum role)p->role),

@@ -103,8 +103,7 @@ failed(
 		return code;
 	}
 	o = out_json_new(view->command);
-	json_object_set_new(o, "code", json_integer(code));
-	json_object_set_new(o, "error", json_string(why));
+	out_json_end(o, code, why);
 	out_json_print(stdout, o, false);
 	return code;
 }

@@ -82,7 +82,7 @@ peer_figures(
 	const struct peer_stats *st = &p->stats;
 
 	row->seen_us = p->seen_us == 0 ? CTL_NEVER : s->now - p->seen_us;
-	row->rtt_us = p->tx.srtt_us;
+	row->rtt_us = p->tx.srtt_us == 0 ? CTL_NEVER : p->tx.srtt_us;
 	row->lag_us = tx_lag_us(&p->tx, s->now);
 	row->flows = p->hb.flows;
 	row->unconfirmed = p->tx.unconfirmed;
@@ -94,7 +94,7 @@ peer_figures(
 	row->bulks_sent = st->bulks_sent;
 	row->bulks_received = st->bulks_received;
 	row->bulk_real_ns = st->bulk_real_ns;
-	row->bulk_us = st->bulk_us;
+	row->bulk_us = st->bulk_real_ns == 0 ? CTL_NEVER : st->bulk_us;
 	row->bulk_records = st->bulk_records;
 }
 

@@ -1,4 +1,5 @@
 """The shipped site of one node: what hactl says of it, and how it refuses."""
+import json
 
 import pytest
 
@@ -31,6 +32,18 @@ def gw():
     with Alone() as alone:
         alone.start()
         yield alone.gateways[0]
+
+
+def test_json_of_what_changes_something(gw):
+    """What failed has an error, what was done a result."""
+    done = gw.hactl("-j", "failover", check=False)
+    found = json.loads(done.stdout)
+    assert done.returncode == found["code"] == 4
+    assert found["error"] == "refused: this site has one node"
+    assert "result" not in found
+    found = json.loads(gw.hactl("-j", "reload").stdout)
+    assert found["code"] == 0 and "result" in found and "error" not in found
+    assert json.loads(gw.hactl("-j", "version").stdout)["error"] is None
 
 
 def test_it_is_healthy(gw):

@@ -64,3 +64,32 @@ def test_check_for_another_host(site):
     assert (code, err) == (0, "") and "ok, for node gw-1" in out
     code, out, err = run(HACTL, "-f", site, "check")
     assert (code, err) == (0, "") and "ok, for the site" in out
+
+
+def as_json(*words):
+    """What hactl says where no hagwd runs: exit code and one object."""
+    code, out, err = run(HACTL, "-j", "-s", "/nonexistent/sock", *words)
+    assert err == ""
+    return code, json.loads(out)
+
+
+@pytest.mark.parametrize("words", ["failover", "failback", "reload",
+                                   "monitor", "show sync"])
+def test_json_of_a_failure(words):
+    """A script finds the exit code and the reason in the same keys."""
+    code, found = as_json(*words.split())
+    assert code == 3
+    assert found["schema"] == 1 and found["command"] == words
+    assert found["code"] == 3 and "result" not in found
+    assert found["error"].startswith("no answer from hagwd")
+
+
+def test_json_of_monitor_is_a_line():
+    _, out, _ = run(HACTL, "-j", "-s", "/nonexistent/sock", "monitor")
+    assert out.count("\n") == 1 and out.endswith("}\n")
+
+
+def test_json_of_version():
+    code, found = as_json("version")
+    assert code == 0 and found["hagwd"] is None
+    assert found["error"].startswith("no answer from hagwd")

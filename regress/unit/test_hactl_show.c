@@ -471,6 +471,32 @@ sync_view(void **state)
 	    "other site 0\n");
 }
 
+/* Known to the peer row as never: no figure in the text, null in JSON. */
+static void
+sync_not_measured(void **state)
+{
+	struct answer a = {.nqueries = 0};
+	struct ctl_sync_peer *p;
+	json_t *o, *row;
+	char *got = NULL;
+	size_t len;
+	FILE *fp = open_memstream(&got, &len);
+
+	(void)state;
+	put_sync(&a);
+	p = (struct ctl_sync_peer *)(void *)a.rows[ROW_SYNC_PEER].v;
+	p->rtt_us = CTL_NEVER;
+	sync_text(fp, &a);
+	fclose(fp);
+	assert_non_null(strstr(got, "encrypted   config same"));
+	o = answer_json(&a, "show sync");
+	row = json_array_get(json_object_get(o, "sync_peers"), 0);
+	assert_true(json_is_null(json_object_get(row, "rtt_s")));
+	json_decref(o);
+	free(got);
+	answer_free(&a);
+}
+
 /* Which of two things keeps a node from being ready is not told to others. */
 static void
 sync_not_ready(void **state)
@@ -707,6 +733,7 @@ main(void)
 	    cmocka_unit_test(vrrp_blocks),
 	    cmocka_unit_test(vrrp_released),
 	    cmocka_unit_test(sync_view),
+	    cmocka_unit_test(sync_not_measured),
 	    cmocka_unit_test(sync_not_ready),
 	    cmocka_unit_test(nat_view),
 	    cmocka_unit_test(events_view),

@@ -126,6 +126,23 @@ peer_not_ready(void **state)
 	    "to be MASTER (hactl show summary there)\n");
 }
 
+/* Not 0, which would be a time like any other. */
+static void
+not_measured(void **state)
+{
+	(void)state;
+	make_pair(ROLE_MASTER, ROLE_BACKUP, HB_READY);
+	show();
+	assert_true(got.peer.rtt_us == CTL_NEVER);
+	assert_true(got.peer.bulk_us == CTL_NEVER);
+	peer.tx.srtt_us = 300;
+	peer.stats.bulk_real_ns = 1;
+	peer.stats.bulk_us = 48000;
+	show();
+	assert_int_equal(got.peer.rtt_us, 300);
+	assert_int_equal(got.peer.bulk_us, 48000);
+}
+
 /* As in etc/site-minimal.yaml: nothing is wrong with it. */
 static void
 alone_without_sync(void **state)
@@ -147,6 +164,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(unfit_is_not_ready),
 	    cmocka_unit_test(peer_not_ready),
+	    cmocka_unit_test(not_measured),
 	    cmocka_unit_test(alone_without_sync),
 	};
 
