@@ -101,21 +101,32 @@ load_conf(const char *node)
 	return conf;
 }
 
+/* Without a word: is the file good, and this one of its nodes? */
+static bool
+names_node(const char *node)
+{
+	struct conf_report report;
+	struct conf *conf;
+	bool found;
+
+	conf_report_init(&report, hagwd.opt.conf_path);
+	conf = conf_load(hagwd.opt.conf_path, NULL, &report);
+	found = conf != NULL && conf_node_find(conf, node) != -1;
+	conf_report_free(&report);
+	conf_free(conf);
+	return found;
+}
+
 /* -n also runs where the site's nodes are not: then no node is checked. */
 static int
 check_only(void)
 {
-	struct conf *conf = load_conf(NULL);
 	bool sure;
 	const char *node = conf_node_name(hagwd.opt.node, &sure);
+	struct conf *conf = load_conf(sure || names_node(node) ? node : NULL);
 
 	if (conf == NULL)
 		return 2;
-	if (sure || conf_node_find(conf, node) != -1) {
-		conf_free(conf);
-		if ((conf = load_conf(node)) == NULL)
-			return 2;
-	}
 	printf("%s: configuration ok\n", hagwd.opt.conf_path);
 	conf_free(conf);
 	return 0;

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from lab.gateway import HACTL
+from lab.gateway import HACTL, HAGWD
 
 # On this host lo is there; the other interface is not.
 SITE = """\
@@ -64,6 +64,32 @@ def test_check_for_another_host(site):
     assert (code, err) == (0, "") and "ok, for node gw-1" in out
     code, out, err = run(HACTL, "-f", site, "check")
     assert (code, err) == (0, "") and "ok, for the site" in out
+
+
+@pytest.mark.parametrize("words, name", [
+    ((), "gw-1"), (("-N", "gw-1"), "elsewhere"), ((), "elsewhere")])
+def test_hagwd_warns_once(site, words, name):
+    """Whichever node the file is checked for, or none."""
+    site.write_text(SITE + "sync:\n  over: [lan]\n")
+    code, out, err = run(HAGWD, "-n", "-f", site, *words, name=name)
+    assert (code, out) == (0, f"{site}: configuration ok\n")
+    assert err.count("sync has nobody to talk to") == 1
+    assert err.count("1 warning\n") == 1
+
+
+@pytest.mark.parametrize("words, name", [
+    ((), "gw-1"), (("-N", "gw-1"), "elsewhere"), ((), "elsewhere")])
+def test_hagwd_names_an_error_once(site, words, name):
+    site.write_text(SITE + "sync:\n  over: [lam]\n")
+    code, out, err = run(HAGWD, "-n", "-f", site, *words, name=name)
+    assert (code, out) == (2, "")
+    assert err.count("lam") == 2 and err.count(": error: ") == 1
+
+
+def test_hagwd_for_a_node_that_is_not_there(site):
+    code, out, err = run(HAGWD, "-n", "-f", site, "-N", "gw-9")
+    assert (code, out) == (2, "")
+    assert err.count('node "gw-9" is not in nodes') == 1
 
 
 def as_json(*words):
