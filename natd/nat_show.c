@@ -162,7 +162,7 @@ send_tail(struct request *r, const struct nat_view *v)
 		send_warning(
 		    r, v->plan->warnings[i].object, v->plan->warnings[i].text);
 	if (r->name[0] != '\0' && r->rows == 0)
-		end_request(r, 1, "no nat rule has this name");
+		end_request(r, 2, "no nat rule has this name");
 	else
 		end_request(r, 0, "");
 }

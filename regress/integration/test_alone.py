@@ -46,6 +46,17 @@ def test_json_of_what_changes_something(gw):
     assert json.loads(gw.hactl("-j", "version").stdout)["error"] is None
 
 
+@pytest.mark.parametrize("what", ["vrrp", "nat"])
+def test_no_such_name(gw, what):
+    """A mistake in the words, whoever finds it."""
+    done = gw.hactl("show", what, "nosuch", check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    found = gw.hactl("-j", "show", what, "nosuch", check=False)
+    assert json.loads(found.stdout)["code"] == found.returncode == 2
+    known = {"vrrp": "lan", "nat": "out"}[what]
+    assert known in gw.hactl("show", what, known).stdout
+
+
 def test_it_is_healthy(gw):
     """That nobody takes over is what the site says, not a fault of it."""
     lab.wait_for("health", lambda: gw.hactl(
