@@ -54,9 +54,8 @@ net_str(char *buf, size_t size, struct in_addr a, int plen)
 	return buf;
 }
 
-/* "network", "broadcast", or NULL for an address that a host can have. */
-static const char *
-no_host(struct in_addr a, int plen)
+const char *
+conf_no_host(struct in_addr a, int plen)
 {
 	uint32_t mask = addr_mask4(plen).s_addr;
 
@@ -157,9 +156,9 @@ check_vip(struct conf_reader *r, int n)
 	if (!addr_in4(net->vip, base, net->plen))
 		report_error(r->report, y, "vip %s is outside %s's %s", buf,
 		    net->name, str);
-	else if (no_host(net->vip, net->plen) != NULL)
+	else if (conf_no_host(net->vip, net->plen) != NULL)
 		report_error(r->report, y, "vip %s is the %s address of %s",
-		    buf, no_host(net->vip, net->plen), str);
+		    buf, conf_no_host(net->vip, net->plen), str);
 	for (i = 0; i < r->conf->h.nnodes; i++) {
 		if (net->addr[i].s_addr == net->vip.s_addr)
 			report_error(r->report, y,
@@ -201,7 +200,7 @@ check_address(struct conf_reader *r, int n, int i)
 		return;
 	addr_str4(buf, net->addr[i]);
 	net_str(str, sizeof(str), net_base(net), net->plen);
-	if ((what = no_host(net->addr[i], net->plen)) != NULL)
+	if ((what = conf_no_host(net->addr[i], net->plen)) != NULL)
 		report_error(r->report, y, "%s is the %s address, not a host's",
 		    buf, what);
 	else if (!addr_in4(net->addr[i], net_base(net), net->plen))

@@ -160,23 +160,55 @@ check_own_address(struct conf_reader *r, struct ynode *y, struct in_addr to)
 	return false;
 }
 
-/* True as well when a network is not known for an error of its own. */
-static bool
-in_some_network(const struct conf_head *h, struct in_addr to)
+/* The one of the networks that an address is in; NULL: none that is known. */
+static const struct conf_net *
+net_with(const struct conf_head *h, struct in_addr to)
 {
 	const struct conf_net *net;
 	int i;
 
 	for (net = h->nets; net < h->nets + h->nnets; net++) {
-		if (net->plen == 0)
-			return true;
-		for (i = 0; i < h->nnodes; i++) {
+		for (i = 0; net->plen != 0 && i < h->nnodes; i++) {
 			if (net->addr[i].s_addr != 0 &&
 			    addr_in4(to, net->addr[i], net->plen))
-				return true;
+				return net;
 		}
 	}
-	return h->nnets == 0;
+	return NULL;
+}
+
+/* A network may not be known for an error of its own. */
+static bool
+nets_known(const struct conf_head *h)
+{
+	int i;
+
+	for (i = 0; i < h->nnets; i++) {
+		if (h->nets[i].plen == 0)
+			return false;
+	}
+	return h->nnets > 0;
+}
+
+/* Can a host have this address? */
+static void
+check_host(struct conf_reader *r, struct ynode *y, struct in_addr to)
+{
+	const struct conf_net *net = net_with(&r->conf->h, to);
+	char buf[ADDR_STRLEN];
+	const char *what;
+
+	if (net == NULL) {
+		if (nets_known(&r->conf->h))
+			report_warn(r->report, y,
+			    "%s is in none of the networks; the nodes need a "
+			    "route to it",
+			    addr_str4(buf, to));
+	} else if ((what = conf_no_host(to, net->plen)) != NULL) {
+		report_error(r->report, y,
+		    "leads to the %s address of %s, not to a host", what,
+		    net->name);
+	}
 }
 
 static void
@@ -184,16 +216,11 @@ check_target(struct conf_reader *r, size_t i)
 {
 	const struct conf_forward *f = &r->conf->forwards[i];
 	struct ynode *y = conf_good(r->forwards[i], "to");
-	char buf[ADDR_STRLEN];
 
 	if (y == NULL)
 		return;
-	if (!check_own_address(r, y, f->to) &&
-	    !in_some_network(&r->conf->h, f->to))
-		report_warn(r->report, y,
-		    "%s is in none of the networks; the nodes need a route "
-		    "to it",
-		    addr_str4(buf, f->to));
+	if (!check_own_address(r, y, f->to))
+		check_host(r, y, f->to);
 	if (conf_good(r->forwards[i], "port") != NULL &&
 	    f->to_port + (f->hi - f->lo) > UINT16_MAX)
 		report_error(r->report, y,
