@@ -7,9 +7,10 @@
 #include "addr.h"
 #include "conf_read.h"
 
-/* A rule's name and place, to be sorted by name. */
+/* A rule's name and place, to be sorted by name and then by place. */
 struct named {
 	const char *name;
+	const char *what; /* nat.source or nat.forward */
 	struct ynode *y;
 };
 
@@ -31,61 +32,62 @@ named_cmp(const void *a, const void *b)
 	const struct named *x = a, *y = b;
 	int d = strcmp(x->name, y->name);
 
-	return d != 0 ? d : x->y->line - y->y->line;
+	if (d != 0)
+		return d;
+	return conf_later(x->y, y->y) == x->y ? 1 : -1;
 }
 
 static void
-check_names(
-    struct conf_reader *r, struct named *names, size_t n, const char *what)
+name_again(
+    struct conf_reader *r, const struct named *n, const struct named *first)
 {
-	struct ynode *first = NULL;
-	size_t i;
-
-	qsort(names, n, sizeof(*names), named_cmp);
-	for (i = 0; i < n; i++) {
-		if (i == 0 || strcmp(names[i].name, names[i - 1].name) != 0)
-			first = names[i].y;
-		else
-			report_error(r->report, conf_later(first, names[i].y),
-			    "%s \"%s\" is here twice, first in line %d", what,
-			    names[i].name,
-			    first->line < names[i].y->line ? first->line
-							   : names[i].y->line);
-	}
+	if (strcmp(n->what, first->what) == 0)
+		report_error(r->report, n->y,
+		    "%s \"%s\" is here twice, first in line %d", n->what,
+		    n->name, first->y->line);
+	else
+		report_error(r->report, n->y,
+		    "%s \"%s\" has the name of the %s in line %d", n->what,
+		    n->name, first->what, first->y->line);
 }
 
-static void
-check_source_names(struct conf_reader *r)
+static size_t
+add_named(struct named *names, size_t n, const char *what, const char *name,
+    const struct ynode *rule)
 {
-	struct named names[CONF_SOURCES_MAX] = {0};
-	const struct conf *c = r->conf;
-	size_t n = 0, i;
-
-	for (i = 0; i < c->h.nsources; i++) {
-		names[n].name = c->sources[i].name;
-		names[n].y = conf_good(r->sources[i], "name");
-		n += names[n].y != NULL;
-	}
-	check_names(r, names, n, "nat.source");
+	names[n].name = name;
+	names[n].what = what;
+	names[n].y = conf_good(rule, "name");
+	return n + (names[n].y != NULL);
 }
 
+/* Of all rules: hactl show nat knows them by nothing else. */
 static void
-check_forward_names(struct conf_reader *r)
+check_names(struct conf_reader *r)
 {
 	const struct conf *c = r->conf;
+	const struct named *first;
 	struct named *names;
 	size_t n = 0, i;
 
-	if ((names = calloc(c->h.nforwards + 1, sizeof(*names))) == NULL) {
+	names = calloc(c->h.nsources + c->h.nforwards + 1, sizeof(*names));
+	if (names == NULL) {
 		no_memory(r);
 		return;
 	}
-	for (i = 0; i < c->h.nforwards; i++) {
-		names[n].name = c->forwards[i].name;
-		names[n].y = conf_good(r->forwards[i], "name");
-		n += names[n].y != NULL;
+	for (i = 0; i < c->h.nsources; i++)
+		n = add_named(
+		    names, n, "nat.source", c->sources[i].name, r->sources[i]);
+	for (i = 0; i < c->h.nforwards; i++)
+		n = add_named(names, n, "nat.forward", c->forwards[i].name,
+		    r->forwards[i]);
+	qsort(names, n, sizeof(*names), named_cmp);
+	for (i = 0, first = names; i < n; i++) {
+		if (strcmp(names[i].name, first->name) != 0)
+			first = &names[i];
+		else if (i > 0)
+			name_again(r, &names[i], first);
 	}
-	check_names(r, names, n, "nat.forward");
 	free(names);
 }
 
@@ -332,8 +334,7 @@ conf_check_nat(struct conf_reader *r)
 	const struct conf *c = r->conf;
 	size_t i;
 
-	check_source_names(r);
-	check_forward_names(r);
+	check_names(r);
 	for (i = 0; i < c->h.nsources; i++)
 		check_source(r, i);
 	for (i = 0; i < c->h.nforwards; i++) {
