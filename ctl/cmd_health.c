@@ -27,6 +27,13 @@ level_name(int level)
 }
 
 /* What keeps packets from passing; NULL: nothing. */
+/* A reload is done when all agree to it: natd's rules follow. */
+bool
+nat_is_loading(const struct ctl_nat *n)
+{
+	return !n->loaded && n->error[0] == '\0' && n->applied_us != CTL_NEVER;
+}
+
 static const char *
 critical(const struct answer *a, char *buf, size_t len)
 {
@@ -41,7 +48,7 @@ critical(const struct answer *a, char *buf, size_t len)
 		return "two masters suspected";
 	if (v != NULL && v->role != ROLE_MASTER && v->role != ROLE_BACKUP)
 		return "this node can not be master";
-	if (n != NULL && !n->loaded) {
+	if (n != NULL && !n->loaded && !nat_is_loading(n)) {
 		snprintf(buf, len, "NAT is not in the kernel%s%s",
 		    n->error[0] != '\0' ? ": " : "", n->error);
 		return buf;
@@ -53,9 +60,12 @@ static const char *
 warning(const struct answer *a, char *buf, size_t len)
 {
 	const struct ctl_warning *w = answer_row(a, ROW_WARNING, 0);
+	const struct ctl_nat *n = answer_row(a, ROW_NAT, 0);
 	const struct ctl_peer *p;
 	size_t i;
 
+	if (n != NULL && nat_is_loading(n))
+		return "NAT is as before the last reload, being changed";
 	for (i = 0; (p = answer_row(a, ROW_PEER, i)) != NULL; i++) {
 		if (p->up && (p->role == ROLE_MASTER || p->ready) &&
 		    p->same_config)

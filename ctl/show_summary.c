@@ -213,6 +213,8 @@ nat_line(FILE *fp, const struct answer *a)
 	if (n->loaded)
 		fprintf(fp, "kernel as configured (applied %s)",
 		    out_ago(buf, n->applied_us));
+	else if (nat_is_loading(n))
+		fputs("as before the last reload, being changed", fp);
 	else
 		fprintf(fp, "not in the kernel%s%s",
 		    n->error[0] != '\0' ? ": " : "", n->error);

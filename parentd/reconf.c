@@ -315,7 +315,9 @@ send_report(uint32_t ctl_id, const struct conf_report *report)
 static bool
 has_link(const char *ifname)
 {
-	return kif_find(ifname) != NULL;
+	const struct kif *kif = kif_find(ifname);
+
+	return kif != NULL && kif->ifindex != 0;
 }
 
 static struct conf *
