@@ -426,9 +426,12 @@ static const struct attr_rule exprs_attrs[] = {
 };
 static const struct attr_list exprs_list = LIST("expressions", exprs_attrs);
 
+/* The chain's name has to come first: it decides what a rule may do. */
 int
 walk_exprs(struct walk *w, const uint8_t *p, size_t len)
 {
+	if (w->chain == NULL)
+		return walk_refuse(w, "expressions before their chain");
 	return walk_attrs(w, p, len, &exprs_list);
 }
 

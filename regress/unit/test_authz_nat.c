@@ -561,6 +561,42 @@ immediate(uint32_t reg, const void *data, size_t len)
 	mnl_attr_nest_end(hand.nlh, e);
 }
 
+static void
+put_verdict(uint32_t code)
+{
+	struct nlattr *e, *d, *v, *c;
+
+	e = mnl_attr_nest_start(hand.nlh, NFTA_LIST_ELEM);
+	mnl_attr_put_strz(hand.nlh, NFTA_EXPR_NAME, "immediate");
+	d = mnl_attr_nest_start(hand.nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u32(hand.nlh, NFTA_IMMEDIATE_DREG, 0);
+	v = mnl_attr_nest_start(hand.nlh, NFTA_IMMEDIATE_DATA);
+	c = mnl_attr_nest_start(hand.nlh, NFTA_DATA_VERDICT);
+	mnl_attr_put_u32(hand.nlh, NFTA_VERDICT_CODE, htonl(code));
+	mnl_attr_nest_end(hand.nlh, c);
+	mnl_attr_nest_end(hand.nlh, v);
+	mnl_attr_nest_end(hand.nlh, d);
+	mnl_attr_nest_end(hand.nlh, e);
+}
+
+/* What a rule may do depends on its chain, which is to be known by then. */
+static void
+test_chain_first(void **state)
+{
+	struct nlattr *l;
+
+	(void)state;
+	begin();
+	message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	mnl_attr_put_strz(hand.nlh, NFTA_RULE_TABLE, "hagw");
+	l = mnl_attr_nest_start(hand.nlh, NFTA_RULE_EXPRESSIONS);
+	EXPR("lookup", "vip4", {NFTA_LOOKUP_SREG, 1});
+	put_verdict(NF_DROP);
+	mnl_attr_nest_end(hand.nlh, l);
+	mnl_attr_put_strz(hand.nlh, NFTA_RULE_CHAIN, "guard_in");
+	end_refuses("expressions before their chain");
+}
+
 /* Ours, one at a time, and no other data may be made one. */
 static void
 test_label(void **state)
@@ -724,6 +760,7 @@ main(void)
 	    cmocka_unit_test(test_translation),
 	    cmocka_unit_test(test_expressions),
 	    cmocka_unit_test(test_verdicts),
+	    cmocka_unit_test(test_chain_first),
 	    cmocka_unit_test(test_elements),
 	    cmocka_unit_test(test_flips),
 	    cmocka_unit_test(test_cuts),
