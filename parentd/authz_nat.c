@@ -185,23 +185,25 @@ static const struct chain_rule {
 	const char *type; /* NULL: no hook */
 	uint32_t hook;
 	int32_t prio;
-	bool drops;
+	unsigned int drops; /* SEEN_*, all of them; 0: never */
 } chain_rules[] = {
-    {"raw_pre", "filter", NF_INET_PRE_ROUTING, -300, false},
-    {"raw_out", "filter", NF_INET_LOCAL_OUT, -300, false},
-    {"event_fwd", "filter", NF_INET_FORWARD, -150, false},
-    {"event_in", "filter", NF_INET_LOCAL_IN, -150, false},
-    {"event_out", "filter", NF_INET_LOCAL_OUT, -150, false},
-    {"close_fwd", "filter", NF_INET_FORWARD, INT32_MAX, false},
-    {"guard_in", "filter", NF_INET_LOCAL_IN, -5, true},
-    {"guard_out", "filter", NF_INET_LOCAL_OUT, -5, true},
-    {"guard_fwd", "filter", NF_INET_FORWARD, -5, false},
-    {"nat_pre", "nat", NF_INET_PRE_ROUTING, -100, false},
-    {"nat_post", "nat", NF_INET_POST_ROUTING, 100, false},
-    {"hagw_state", NULL, 0, 0, false},
+    {"raw_pre", "filter", NF_INET_PRE_ROUTING, -300, 0},
+    {"raw_out", "filter", NF_INET_LOCAL_OUT, -300, 0},
+    {"event_fwd", "filter", NF_INET_FORWARD, -150, 0},
+    {"event_in", "filter", NF_INET_LOCAL_IN, -150, 0},
+    {"event_out", "filter", NF_INET_LOCAL_OUT, -150, 0},
+    {"close_fwd", "filter", NF_INET_FORWARD, INT32_MAX, 0},
+    {"guard_in", "filter", NF_INET_LOCAL_IN, -5,
+	SEEN_UNKNOWN | SEEN_TCP | SEEN_TOVIP},
+    {"guard_out", "filter", NF_INET_LOCAL_OUT, -5,
+	SEEN_ICMP | SEEN_UNREACH | SEEN_FROMVIP},
+    {"guard_fwd", "filter", NF_INET_FORWARD, -5, 0},
+    {"nat_pre", "nat", NF_INET_PRE_ROUTING, -100, 0},
+    {"nat_post", "nat", NF_INET_POST_ROUTING, 100, 0},
+    {"hagw_state", NULL, 0, 0, 0},
 };
 
-bool
+unsigned int
 chain_drops(const struct chain_rule *c)
 {
 	return c->drops;

@@ -49,6 +49,34 @@ struct nset_rule;
 struct expr_rule;
 struct chain_rule;
 
+/*
+ * What is known of the first register, by the expression before: where a rule
+ * may do more for what it has matched, this has to be true of that. Whatever
+ * comes in between could have written over it.
+ */
+enum holds {
+	HOLDS_ANYTHING,
+	HOLDS_NFPROTO,
+	HOLDS_L4PROTO,
+	HOLDS_STATE, /* of the flow */
+	HOLDS_UNKNOWN, /* of it the bits NEW, INVALID */
+	HOLDS_SADDR, /* of IPv4 */
+	HOLDS_DADDR,
+	HOLDS_ICMP, /* type and code, if it is ICMP */
+	HOLDS_EVENTMASK,
+	HOLDS_LABEL,
+	HOLDS_MAPPED /* the addresses that walk.mapped has given */
+};
+
+/* What all packets are that come to the rule's next expression. */
+#define SEEN_IPV4    0x01
+#define SEEN_TCP     0x02
+#define SEEN_ICMP    0x04
+#define SEEN_UNREACH 0x08 /* type and code: port unreachable */
+#define SEEN_UNKNOWN 0x10 /* of no flow, or the first of one */
+#define SEEN_FROMVIP 0x20
+#define SEEN_TOVIP   0x40
+
 /* One message's walk: what was met so far. */
 struct walk {
 	const struct authz_view *view;
@@ -76,12 +104,14 @@ struct walk {
 	uint32_t arg[WALK_ARGS_MAX]; /* of an expression, by attribute */
 	uint32_t args; /* bits of those met */
 	struct walk_bytes value;
+	struct walk_bytes mask; /* of a bitwise */
 	bool verdict;
 	uint32_t code;
 	const struct nset_rule *looked_up;
-	const struct nset_rule *mapped; /* by the expression before this */
-	bool label; /* given by the expression before this */
-	bool vip; /* the rule has matched a virtual address */
+	const struct nset_rule *mapped; /* HOLDS_MAPPED */
+	enum holds held; /* before this expression */
+	enum holds holds; /* after it */
+	unsigned int seen; /* SEEN_* */
 	char why[WALK_WHY_MAX];
 };
 
@@ -91,8 +121,8 @@ int walk_refuse(struct walk *, const char *, ...)
 int walk_attrs(
     struct walk *, const uint8_t *, size_t, const struct attr_list *);
 uint32_t attr_u32(const struct attr *);
-/* May a rule of this chain drop? */
-bool chain_drops(const struct chain_rule *);
+/* What a rule of this chain has to have seen, to drop; 0: it never may. */
+unsigned int chain_drops(const struct chain_rule *);
 
 /* authz_nset.c: sets, maps and their elements */
 enum nset_use { NSET_MATCH, NSET_DNAT, NSET_DNAT_PORT, NSET_SNAT };

@@ -4,6 +4,7 @@
  * on) is refused by its name.
  */
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -15,6 +16,10 @@
 #define RULE_NAME_MAX 16 /* of an expression, with the NUL */
 #define HEADER_MAX    64 /* bytes into a header, and of a value */
 #define REG_2ND       NFT_REG32_01
+#define OFF_SADDR     12
+#define OFF_DADDR     16
+#define ST_INVALID    0x1 /* what NFT_CT_STATE loads */
+#define ST_NEW        0x8
 
 static int expr_payload(struct walk *);
 static int expr_meta(struct walk *);
@@ -76,6 +81,16 @@ on_data(struct walk *w, const struct attr *a)
 }
 
 static int
+on_mask(struct walk *w, const struct attr *a)
+{
+	if (on_data(w, a) == -1)
+		return -1;
+	w->mask = w->value;
+	w->value = (struct walk_bytes){0};
+	return 0;
+}
+
+static int
 on_set(struct walk *w, const struct attr *a)
 {
 	w->looked_up = nset_find((const char *)a->data);
@@ -115,7 +130,7 @@ static const struct attr_rule bitwise_attrs[] = {
     NUM(NFTA_BITWISE_DREG, REQUIRED, "register"),
     NUM(NFTA_BITWISE_LEN, REQUIRED, "length"),
     NUM(NFTA_BITWISE_OP, ONCE, "operation"),
-    {NFTA_BITWISE_MASK, K_NEST, REQUIRED, 0, "mask", on_data},
+    {NFTA_BITWISE_MASK, K_NEST, REQUIRED, 0, "mask", on_mask},
     {NFTA_BITWISE_XOR, K_NEST, REQUIRED, 0, "xor", on_data},
 };
 static const struct attr_rule lookup_attrs[] = {
@@ -180,6 +195,24 @@ refuse_arg(struct walk *w, const char *what, uint32_t value)
 	    w, "%s: %s %u is not allowed", w->expr->attrs.name, what, value);
 }
 
+/* An IPv6 packet has other bytes there. */
+static enum holds
+payload_holds(const struct walk *w)
+{
+	uint32_t off = w->arg[NFTA_PAYLOAD_OFFSET];
+	uint32_t len = w->arg[NFTA_PAYLOAD_LEN];
+
+	if (w->arg[NFTA_PAYLOAD_DREG] != NFT_REG_1)
+		return HOLDS_ANYTHING;
+	if (w->arg[NFTA_PAYLOAD_BASE] == NFT_PAYLOAD_TRANSPORT_HEADER)
+		return off == 0 && len == 2 ? HOLDS_ICMP : HOLDS_ANYTHING;
+	if (len != sizeof(struct in_addr) || !(w->seen & SEEN_IPV4))
+		return HOLDS_ANYTHING;
+	if (off == OFF_SADDR)
+		return HOLDS_SADDR;
+	return off == OFF_DADDR ? HOLDS_DADDR : HOLDS_ANYTHING;
+}
+
 static int
 expr_payload(struct walk *w)
 {
@@ -190,6 +223,7 @@ expr_payload(struct walk *w)
 		return refuse_arg(w, "base", base);
 	if (w->arg[NFTA_PAYLOAD_OFFSET] > HEADER_MAX)
 		return refuse_arg(w, "offset", w->arg[NFTA_PAYLOAD_OFFSET]);
+	w->holds = payload_holds(w);
 	return 0;
 }
 
@@ -201,12 +235,30 @@ expr_meta(struct walk *w)
 	if (key != NFT_META_NFPROTO && key != NFT_META_L4PROTO &&
 	    key != NFT_META_IIFNAME && key != NFT_META_OIFNAME)
 		return refuse_arg(w, "key", key);
+	if (w->arg[NFTA_META_DREG] == NFT_REG_1 && key == NFT_META_NFPROTO)
+		w->holds = HOLDS_NFPROTO;
+	if (w->arg[NFTA_META_DREG] == NFT_REG_1 && key == NFT_META_L4PROTO)
+		w->holds = HOLDS_L4PROTO;
+	return 0;
+}
+
+/* Which events a flow reports, or a label of ours. */
+static int
+ct_sets(struct walk *w)
+{
+	uint32_t key = w->arg[NFTA_CT_KEY];
+
+	if (w->arg[NFTA_CT_SREG] != NFT_REG_1 ||
+	    !((key == NFT_CT_EVENTMASK && w->held == HOLDS_EVENTMASK) ||
+		(key == NFT_CT_LABELS && w->held == HOLDS_LABEL)))
+		return refuse_arg(w, "setting key", key);
+	w->held = HOLDS_ANYTHING; /* that is what it was for */
 	return 0;
 }
 
 /*
- * Read what a flow is like, or set which events it reports; or a label of
- * ours, as the immediate just before it has given it.
+ * Read what a flow is like, or set what the immediate just before it has
+ * given.
  */
 static int
 expr_ct(struct walk *w)
@@ -215,14 +267,48 @@ expr_ct(struct walk *w)
 
 	if (has(w, NFTA_CT_SREG) == has(w, NFTA_CT_DREG))
 		return walk_refuse(w, "ct: neither read nor set");
-	if (has(w, NFTA_CT_SREG) && key != NFT_CT_EVENTMASK &&
-	    !(key == NFT_CT_LABELS && w->label &&
-		w->arg[NFTA_CT_SREG] == NFT_REG_1))
-		return refuse_arg(w, "setting key", key);
-	if (has(w, NFTA_CT_DREG) && key != NFT_CT_STATE &&
-	    key != NFT_CT_STATUS && key != NFT_CT_DIRECTION &&
-	    key != NFT_CT_LABELS)
+	if (has(w, NFTA_CT_SREG))
+		return ct_sets(w);
+	if (key != NFT_CT_STATE && key != NFT_CT_STATUS &&
+	    key != NFT_CT_DIRECTION && key != NFT_CT_LABELS)
 		return refuse_arg(w, "key", key);
+	if (key == NFT_CT_STATE && w->arg[NFTA_CT_DREG] == NFT_REG_1)
+		w->holds = HOLDS_STATE;
+	return 0;
+}
+
+static bool
+value_is(const struct walk *w, const void *data, size_t len)
+{
+	return w->value.len == len && memcmp(w->value.p, data, len) == 0;
+}
+
+/* What gets past a comparison of the first register. */
+static unsigned int
+cmp_sees(const struct walk *w)
+{
+	static const struct {
+		enum holds held;
+		uint32_t op;
+		size_t len;
+		uint8_t value[4];
+		unsigned int seen;
+	} table[] = {
+	    {HOLDS_NFPROTO, NFT_CMP_EQ, 1, {NFPROTO_IPV4}, SEEN_IPV4},
+	    {HOLDS_L4PROTO, NFT_CMP_EQ, 1, {IPPROTO_TCP}, SEEN_TCP},
+	    {HOLDS_L4PROTO, NFT_CMP_EQ, 1, {IPPROTO_ICMP}, SEEN_ICMP},
+	    {HOLDS_ICMP, NFT_CMP_EQ, 2, {ICMP_UNREACH, ICMP_UNREACH_PORT},
+		SEEN_UNREACH},
+	    {HOLDS_UNKNOWN, NFT_CMP_NEQ, 4, {0}, SEEN_UNKNOWN},
+	};
+
+	if (w->arg[NFTA_CMP_SREG] != NFT_REG_1)
+		return 0;
+	for (size_t i = 0; i < nitems(table); i++)
+		if (table[i].held == w->held &&
+		    table[i].op == w->arg[NFTA_CMP_OP] &&
+		    value_is(w, table[i].value, table[i].len))
+			return table[i].seen;
 	return 0;
 }
 
@@ -235,7 +321,25 @@ expr_cmp(struct walk *w)
 		return refuse_arg(w, "operation", op);
 	if (w->value.p == NULL || w->verdict)
 		return walk_refuse(w, "cmp: no value");
+	w->seen |= cmp_sees(w);
 	return 0;
+}
+
+/* Does it leave of the flow's state only what says that it is unknown? */
+static bool
+leaves_unknown(const struct walk *w)
+{
+	static const uint32_t zero = 0;
+	uint32_t mask;
+
+	if (w->held != HOLDS_STATE || w->mask.len != sizeof(mask) ||
+	    w->arg[NFTA_BITWISE_SREG] != NFT_REG_1 ||
+	    w->arg[NFTA_BITWISE_DREG] != NFT_REG_1 ||
+	    w->arg[NFTA_BITWISE_LEN] != sizeof(mask) ||
+	    !value_is(w, &zero, sizeof(zero)))
+		return false;
+	memcpy(&mask, w->mask.p, sizeof(mask)); /* the host's order */
+	return (mask & ~(uint32_t)(ST_NEW | ST_INVALID)) == 0;
 }
 
 static int
@@ -243,9 +347,23 @@ expr_bitwise(struct walk *w)
 {
 	if (w->arg[NFTA_BITWISE_OP] != NFT_BITWISE_BOOL)
 		return refuse_arg(w, "operation", w->arg[NFTA_BITWISE_OP]);
-	if (w->value.p == NULL || w->verdict)
+	if (w->value.p == NULL || w->mask.p == NULL || w->verdict)
 		return walk_refuse(w, "bitwise: no value");
+	if (leaves_unknown(w))
+		w->holds = HOLDS_UNKNOWN;
 	return 0;
+}
+
+static unsigned int
+lookup_sees(const struct walk *w)
+{
+	if (w->looked_up != nset_find("vip4") ||
+	    w->arg[NFTA_LOOKUP_FLAGS] != 0 ||
+	    w->arg[NFTA_LOOKUP_SREG] != NFT_REG_1)
+		return 0;
+	if (w->held == HOLDS_SADDR)
+		return SEEN_FROMVIP;
+	return w->held == HOLDS_DADDR ? SEEN_TOVIP : 0;
 }
 
 static int
@@ -258,10 +376,11 @@ expr_lookup(struct walk *w)
 	if (has(w, NFTA_LOOKUP_DREG) != map ||
 	    (map && w->arg[NFTA_LOOKUP_DREG] != NFT_REG_1))
 		return refuse_arg(w, "register", w->arg[NFTA_LOOKUP_DREG]);
-	if (map)
+	w->seen |= lookup_sees(w);
+	if (map) {
 		w->mapped = w->looked_up;
-	else if (w->arg[NFTA_LOOKUP_FLAGS] == 0)
-		w->vip |= w->looked_up == nset_find("vip4");
+		w->holds = HOLDS_MAPPED;
+	}
 	return 0;
 }
 
@@ -272,8 +391,7 @@ is_label(const struct walk *w)
 	static const uint8_t zero[HAGW_CT_LABEL_AT];
 	uint8_t bits;
 
-	if (w->arg[NFTA_IMMEDIATE_DREG] != NFT_REG_1 ||
-	    w->value.len != HAGW_CT_LABEL_LEN ||
+	if (w->value.len != HAGW_CT_LABEL_LEN ||
 	    memcmp(w->value.p, zero, sizeof(zero)) != 0)
 		return false;
 	bits = w->value.p[HAGW_CT_LABEL_AT];
@@ -281,28 +399,42 @@ is_label(const struct walk *w)
 	    bits == HAGW_CT_RST;
 }
 
-/*
- * A verdict, an event mask, or a label; an address has no way from here to
- * nat.
- */
+/* For ct alone: an address has no way from here to nat, nor to a lookup. */
+static int
+immediate_value(struct walk *w)
+{
+	if (!w->verdict && w->arg[NFTA_IMMEDIATE_DREG] == NFT_REG_1) {
+		if (w->value.len == sizeof(uint32_t))
+			w->holds = HOLDS_EVENTMASK;
+		else if (is_label(w))
+			w->holds = HOLDS_LABEL;
+	}
+	if (w->holds == HOLDS_ANYTHING)
+		return walk_refuse(
+		    w, "immediate: no event mask, nor the label");
+	return 0;
+}
+
+static bool
+may_drop(const struct walk *w)
+{
+	unsigned int need = chain_drops(w->chain);
+
+	return need != 0 && (w->seen & need) == need;
+}
+
 static int
 expr_immediate(struct walk *w)
 {
-	if (w->arg[NFTA_IMMEDIATE_DREG] != NFT_REG_VERDICT) {
-		w->label = !w->verdict && is_label(w);
-		if (!w->label &&
-		    (w->verdict || w->value.len != sizeof(uint32_t)))
-			return walk_refuse(
-			    w, "immediate: no event mask, nor the label");
-		return 0;
-	}
+	if (w->arg[NFTA_IMMEDIATE_DREG] != NFT_REG_VERDICT)
+		return immediate_value(w);
 	if (!w->verdict || w->value.p != NULL)
 		return walk_refuse(w, "immediate: no verdict");
 	if (w->code != NF_ACCEPT && w->code != NF_DROP &&
 	    w->code != (uint32_t)NFT_CONTINUE)
 		return refuse_arg(w, "verdict", w->code);
 	/* the guards drop what is the host's own, never what it forwards */
-	if (w->code == NF_DROP && !(w->vip && chain_drops(w->chain)))
+	if (w->code == NF_DROP && !may_drop(w))
 		return walk_refuse(w,
 		    "drop of more than a virtual address's "
 		    "unknown flows");
@@ -316,7 +448,7 @@ expr_nat(struct walk *w)
 	bool snat = w->arg[NFTA_NAT_TYPE] == NFT_NAT_SNAT;
 	enum nset_use use;
 
-	if (w->mapped == NULL)
+	if (w->held != HOLDS_MAPPED)
 		return walk_refuse(w, "nat: not by a map");
 	use = nset_use(w->mapped);
 	if (w->arg[NFTA_NAT_TYPE] > NFT_NAT_DNAT || snat != (use == NSET_SNAT))
@@ -330,7 +462,6 @@ expr_nat(struct walk *w)
 		w->arg[NFTA_NAT_REG_PROTO_MIN] != REG_2ND))
 		return refuse_arg(
 		    w, "port register", w->arg[NFTA_NAT_REG_PROTO_MIN]);
-	w->mapped = NULL;
 	return 0;
 }
 
@@ -388,8 +519,7 @@ walk_expr(struct walk *w, const uint8_t *p, size_t len, bool set)
 {
 	w->expr = NULL;
 	w->args = 0;
-	w->value.p = NULL;
-	w->value.len = 0;
+	w->value = w->mask = (struct walk_bytes){0};
 	w->verdict = false;
 	memset(w->arg, 0, sizeof(w->arg));
 	if (walk_attrs(w, p, len, &expr_list) == -1)
@@ -405,19 +535,23 @@ walk_expr(struct walk *w, const uint8_t *p, size_t len, bool set)
 	return w->expr->done(w);
 }
 
+/* An immediate that nothing has taken. */
+static bool
+left_over(enum holds h)
+{
+	return h == HOLDS_EVENTMASK || h == HOLDS_LABEL;
+}
+
+/* What the register was given is good for the next expression alone. */
 static int
 on_expr(struct walk *w, const struct attr *a)
 {
-	const struct nset_rule *mapped = w->mapped;
-	bool label = w->label;
-
+	w->held = w->holds;
+	w->holds = HOLDS_ANYTHING;
 	if (walk_expr(w, a->data, a->len, false) == -1)
 		return -1;
-	/* what was given is good for the next expression alone */
-	if (w->mapped == mapped)
-		w->mapped = NULL;
-	if (label)
-		w->label = false;
+	if (left_over(w->held))
+		return walk_refuse(w, "immediate: not for the ct behind it");
 	return 0;
 }
 
@@ -432,7 +566,11 @@ walk_exprs(struct walk *w, const uint8_t *p, size_t len)
 {
 	if (w->chain == NULL)
 		return walk_refuse(w, "expressions before their chain");
-	return walk_attrs(w, p, len, &exprs_list);
+	if (walk_attrs(w, p, len, &exprs_list) == -1)
+		return -1;
+	if (left_over(w->holds))
+		return walk_refuse(w, "immediate: at the end of a rule");
+	return 0;
 }
 
 int

@@ -205,6 +205,13 @@ def bad_batches():
     yield "dnat-anywhere", transaction(rule(
         "nat_pre", immediate(1, ip(OTHER)),
         expr("nat", attr(1, u32(1)), attr(2, u32(2)), attr(3, u32(1)))))
+    yield "expressions-before-chain", transaction(nft(
+        forge.NEWRULE, table() + attr(4, expr(
+            "lookup", attr(1, name("vip4")), attr(2, u32(1)))
+            + verdict(0), True) + attr(2, name("guard_in")), flags=0xc01))
+    yield "drop-all-that-is-local", transaction(rule(
+        "guard_in", immediate(1, ip(VIP)),
+        expr("lookup", attr(1, name("vip4")), attr(2, u32(1))), verdict(0)))
     yield "vip-not-ours", transaction(element("vip4", ip(OTHER)))
     yield "source-not-ours", transaction(element(
         "src4", ip(INSIDE) + b"eth1".ljust(16, b"\0"), ip(OTHER)))

@@ -378,15 +378,21 @@ struct number {
 };
 
 static struct nlattr *
-rule_begin(void)
+rule_in(const char *name)
 {
 	struct nlmsghdr *nlh;
 
 	begin();
 	nlh = message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, "hagw");
-	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, "nat_post");
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
 	return mnl_attr_nest_start(nlh, NFTA_RULE_EXPRESSIONS);
+}
+
+static struct nlattr *
+rule_begin(void)
+{
+	return rule_in("nat_post");
 }
 
 static void
@@ -423,6 +429,13 @@ rule_refuses(struct nlattr *list, const char *expect)
 {
 	mnl_attr_nest_end(hand.nlh, list);
 	end_refuses(expect);
+}
+
+static void
+rule_passes(struct nlattr *list)
+{
+	mnl_attr_nest_end(hand.nlh, list);
+	end_passes();
 }
 
 static void
@@ -638,11 +651,244 @@ test_label(void **state)
 	immediate(1, label, sizeof(label));
 	LOAD;
 	SET_LABEL(1);
-	rule_refuses(l, "ct: setting key");
+	rule_refuses(l, "not for the ct");
 	l = rule_begin();
 	immediate(1, label, sizeof(label));
 	SET_LABEL(2);
 	rule_refuses(l, "ct: setting key");
+}
+
+/* A mask of events is for ct, and goes nowhere else. */
+static void
+test_event_mask(void **state)
+{
+	static const uint8_t vip[] = {192, 0, 2, 9};
+	struct nlattr *l;
+
+	(void)state;
+#define SET_EVENTS(reg) \
+	EXPR("ct", NULL, {NFTA_CT_SREG, reg}, {NFTA_CT_KEY, NFT_CT_EVENTMASK})
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	SET_EVENTS(1);
+	rule_passes(l);
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	EXPR("lookup", "vip4", {NFTA_LOOKUP_SREG, 1});
+	rule_refuses(l, "not for the ct");
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	immediate(1, vip, sizeof(vip));
+	SET_EVENTS(1);
+	rule_refuses(l, "not for the ct");
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	EXPR("ct", NULL, {NFTA_CT_DREG, 2}, {NFTA_CT_KEY, NFT_CT_STATE});
+	rule_refuses(l, "not for the ct");
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	rule_refuses(l, "at the end of a rule");
+	l = rule_begin();
+	immediate(2, vip, sizeof(vip));
+	SET_EVENTS(2);
+	rule_refuses(l, "no event mask");
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	SET_EVENTS(2);
+	rule_refuses(l, "ct: setting key");
+	l = rule_begin();
+	LOAD;
+	SET_EVENTS(1);
+	rule_refuses(l, "ct: setting key");
+	l = rule_begin();
+	immediate(1, vip, sizeof(vip));
+	EXPR("ct", NULL, {NFTA_CT_SREG, 1}, {NFTA_CT_KEY, NFT_CT_LABELS});
+	rule_refuses(l, "ct: setting key");
+}
+
+/* As natd writes them, so that one at a time can be left out or changed. */
+static void
+compare(uint32_t reg, uint32_t op, const void *data, size_t len)
+{
+	struct nlattr *e, *d;
+
+	e = mnl_attr_nest_start(hand.nlh, NFTA_LIST_ELEM);
+	mnl_attr_put_strz(hand.nlh, NFTA_EXPR_NAME, "cmp");
+	d = mnl_attr_nest_start(hand.nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u32(hand.nlh, NFTA_CMP_SREG, htonl(reg));
+	mnl_attr_put_u32(hand.nlh, NFTA_CMP_OP, htonl(op));
+	value(NFTA_CMP_DATA, data, len);
+	mnl_attr_nest_end(hand.nlh, d);
+	mnl_attr_nest_end(hand.nlh, e);
+}
+
+static void
+mask_with(const void *mask, const void * xor, uint32_t len)
+{
+	struct nlattr *e, *d;
+
+	e = mnl_attr_nest_start(hand.nlh, NFTA_LIST_ELEM);
+	mnl_attr_put_strz(hand.nlh, NFTA_EXPR_NAME, "bitwise");
+	d = mnl_attr_nest_start(hand.nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u32(hand.nlh, NFTA_BITWISE_SREG, htonl(1));
+	mnl_attr_put_u32(hand.nlh, NFTA_BITWISE_DREG, htonl(1));
+	mnl_attr_put_u32(hand.nlh, NFTA_BITWISE_LEN, htonl(len));
+	value(NFTA_BITWISE_MASK, mask, len);
+	value(NFTA_BITWISE_XOR, xor, len);
+	mnl_attr_nest_end(hand.nlh, d);
+	mnl_attr_nest_end(hand.nlh, e);
+}
+
+static void
+load_meta(uint32_t key)
+{
+	EXPR("meta", NULL, {NFTA_META_DREG, 1}, {NFTA_META_KEY, key});
+}
+
+static void
+load_bytes(uint32_t base, uint32_t off, uint32_t len)
+{
+	EXPR("payload", NULL, {NFTA_PAYLOAD_DREG, 1}, {NFTA_PAYLOAD_BASE, base},
+	    {NFTA_PAYLOAD_OFFSET, off}, {NFTA_PAYLOAD_LEN, len});
+}
+
+static void
+match_state(uint32_t bits, uint32_t flip, uint32_t op)
+{
+	static const uint32_t zero = 0;
+
+	EXPR("ct", NULL, {NFTA_CT_DREG, 1}, {NFTA_CT_KEY, NFT_CT_STATE});
+	mask_with(&bits, &flip, sizeof(bits));
+	compare(1, op, &zero, sizeof(zero));
+}
+
+static void
+match_meta(uint32_t key, uint32_t op, uint8_t v)
+{
+	load_meta(key);
+	compare(1, op, &v, 1);
+}
+
+static void
+match_vip(uint32_t off, uint32_t flags)
+{
+	load_bytes(NFT_PAYLOAD_NETWORK_HEADER, off, 4);
+	EXPR("lookup", "vip4", {NFTA_LOOKUP_SREG, 1},
+	    {NFTA_LOOKUP_FLAGS, flags});
+}
+
+#define ST_UNKNOWN 0x9
+#define EQ         NFT_CMP_EQ
+#define NEQ        NFT_CMP_NEQ
+#define TO_VIP     match_vip(16, 0)
+#define UNKNOWN    match_state(ST_UNKNOWN, 0, NEQ)
+#define IPV4       match_meta(NFT_META_NFPROTO, EQ, NFPROTO_IPV4)
+#define TCP        match_meta(NFT_META_L4PROTO, EQ, IPPROTO_TCP)
+#define CHAIN_RULE(chain, end, ...)                    \
+	do {                                           \
+		struct nlattr *list_ = rule_in(chain); \
+                                                       \
+		__VA_ARGS__;                           \
+		end;                                   \
+	} while (0)
+#define PASSES(chain, verdict, ...) \
+	CHAIN_RULE(chain, verdict; rule_passes(list_), __VA_ARGS__)
+#define DROPS put_verdict(NF_DROP)
+#define NO_DROP(chain, ...)      \
+	CHAIN_RULE(chain, DROPS; \
+		   rule_refuses(list_, "drop of more than"), __VA_ARGS__)
+
+/* Only what comes to a vip, of TCP, and of no flow that is known. */
+static void
+test_drop_in(void **state)
+{
+	static const uint8_t six[] = {IPPROTO_TCP, 0};
+
+	(void)state;
+	PASSES("guard_in", DROPS, UNKNOWN; TCP; IPV4; TO_VIP);
+	NO_DROP("guard_fwd", UNKNOWN; TCP; IPV4; TO_VIP);
+	NO_DROP("guard_out", UNKNOWN; TCP; IPV4; TO_VIP);
+	NO_DROP("raw_pre", UNKNOWN; TCP; IPV4; TO_VIP);
+	NO_DROP("guard_in", TCP; IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN; IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN; TCP; TO_VIP); /* of an IPv6 address */
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4);
+	NO_DROP("guard_in", match_state(0xf, 0, NEQ); TCP; IPV4; TO_VIP);
+	NO_DROP("guard_in", match_state(0x9, 1, NEQ); TCP; IPV4; TO_VIP);
+	NO_DROP("guard_in", match_state(0x9, 0, EQ); TCP; IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN;
+		match_meta(NFT_META_L4PROTO, NEQ, IPPROTO_TCP); IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN;
+		match_meta(NFT_META_L4PROTO, EQ, IPPROTO_UDP); IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN; load_meta(NFT_META_L4PROTO);
+		compare(1, EQ, six, 2); IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN; load_meta(NFT_META_L4PROTO);
+		compare(2, EQ, six, 1); IPV4; TO_VIP);
+	NO_DROP("guard_in", UNKNOWN; TCP;
+		match_meta(NFT_META_NFPROTO, EQ, NFPROTO_IPV6); TO_VIP);
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; match_vip(12, 0));
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4;
+		match_vip(16, NFT_LOOKUP_F_INV));
+}
+
+/* A register counts for what it was given last, and not for long. */
+static void
+test_registers(void **state)
+{
+	static const uint32_t bits = ST_UNKNOWN, all = UINT32_MAX, zero = 0;
+	static const uint8_t tcp = IPPROTO_TCP;
+
+	(void)state;
+#define LOOK_VIP(reg) EXPR("lookup", "vip4", {NFTA_LOOKUP_SREG, reg})
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; LOOK_VIP(1));
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(1, 16, 4);
+		load_bytes(1, 13, 4); LOOK_VIP(1));
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(1, 16, 4);
+		mask_with(&zero, &all, 4); LOOK_VIP(1));
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(1, 16, 4);
+		load_meta(NFT_META_IIFNAME); LOOK_VIP(1));
+	/* the same register by its other number, and another one */
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(1, 16, 4);
+		EXPR("meta", NULL, {NFTA_META_DREG, NFT_REG32_00},
+		    {NFTA_META_KEY, NFT_META_IIFNAME});
+		LOOK_VIP(1));
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(1, 16, 4);
+		LOOK_VIP(2));
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(2, 16, 4);
+		LOOK_VIP(1)); /* of the transport header */
+	NO_DROP("guard_in", UNKNOWN; TCP; IPV4; load_bytes(1, 16, 2);
+		LOOK_VIP(1));
+	NO_DROP("guard_in", UNKNOWN; load_meta(NFT_META_L4PROTO);
+		load_bytes(1, 0, 1); compare(1, EQ, &tcp, 1); IPV4; TO_VIP);
+	NO_DROP(
+	    "guard_in",
+	    EXPR("ct", NULL, {NFTA_CT_DREG, 1}, {NFTA_CT_KEY, NFT_CT_STATE});
+	    load_bytes(1, 0, 4); mask_with(&bits, &zero, 4);
+	    compare(1, NEQ, &zero, 4); TCP; IPV4; TO_VIP);
+	NO_DROP(
+	    "guard_in",
+	    EXPR("ct", NULL, {NFTA_CT_DREG, 1}, {NFTA_CT_KEY, NFT_CT_STATUS});
+	    mask_with(&bits, &zero, 4); compare(1, NEQ, &zero, 4); TCP; IPV4;
+	    TO_VIP);
+}
+
+/* Only the word that nobody listens at a port of a vip's. */
+static void
+test_drop_out(void **state)
+{
+	static const uint8_t port[] = {3, 3}, host[] = {3, 1};
+
+	(void)state;
+#define ICMP match_meta(NFT_META_L4PROTO, EQ, IPPROTO_ICMP)
+#define SAYS(what)           \
+	load_bytes(2, 0, 2); \
+	compare(1, EQ, what, 2)
+	PASSES("guard_out", DROPS, ICMP; SAYS(port); IPV4; match_vip(12, 0));
+	NO_DROP("guard_out", SAYS(port); IPV4; match_vip(12, 0));
+	NO_DROP("guard_out", ICMP; IPV4; match_vip(12, 0));
+	NO_DROP("guard_out", ICMP; SAYS(host); IPV4; match_vip(12, 0));
+	NO_DROP("guard_out", ICMP; SAYS(port); IPV4; match_vip(16, 0));
+	NO_DROP("guard_in", ICMP; SAYS(port); IPV4; match_vip(12, 0));
 }
 
 static void
@@ -753,6 +999,10 @@ main(void)
 	    cmocka_unit_test(test_changes_pass),
 	    cmocka_unit_test(test_open_grace),
 	    cmocka_unit_test(test_label),
+	    cmocka_unit_test(test_event_mask),
+	    cmocka_unit_test(test_drop_in),
+	    cmocka_unit_test(test_drop_out),
+	    cmocka_unit_test(test_registers),
 	    cmocka_unit_test(test_foreign_addresses),
 	    cmocka_unit_test(test_tables_and_types),
 	    cmocka_unit_test(test_framing),
