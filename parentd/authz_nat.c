@@ -186,27 +186,34 @@ static const struct chain_rule {
 	uint32_t hook;
 	int32_t prio;
 	unsigned int drops; /* SEEN_*, all of them; 0: never */
+	unsigned int resets; /* the same, to reject with a RST */
 } chain_rules[] = {
-    {"raw_pre", "filter", NF_INET_PRE_ROUTING, -300, 0},
-    {"raw_out", "filter", NF_INET_LOCAL_OUT, -300, 0},
-    {"event_fwd", "filter", NF_INET_FORWARD, -150, 0},
-    {"event_in", "filter", NF_INET_LOCAL_IN, -150, 0},
-    {"event_out", "filter", NF_INET_LOCAL_OUT, -150, 0},
-    {"close_fwd", "filter", NF_INET_FORWARD, INT32_MAX, 0},
+    {"raw_pre", "filter", NF_INET_PRE_ROUTING, -300, 0, 0},
+    {"raw_out", "filter", NF_INET_LOCAL_OUT, -300, 0, 0},
+    {"event_fwd", "filter", NF_INET_FORWARD, -150, 0, 0},
+    {"event_in", "filter", NF_INET_LOCAL_IN, -150, 0, 0},
+    {"event_out", "filter", NF_INET_LOCAL_OUT, -150, 0, 0},
+    {"close_fwd", "filter", NF_INET_FORWARD, INT32_MAX, 0, 0},
     {"guard_in", "filter", NF_INET_LOCAL_IN, -5,
-	SEEN_UNKNOWN | SEEN_TCP | SEEN_TOVIP},
+	SEEN_UNKNOWN | SEEN_TCP | SEEN_TOVIP, 0},
     {"guard_out", "filter", NF_INET_LOCAL_OUT, -5,
-	SEEN_ICMP | SEEN_UNREACH | SEEN_FROMVIP},
-    {"guard_fwd", "filter", NF_INET_FORWARD, -5, 0},
-    {"nat_pre", "nat", NF_INET_PRE_ROUTING, -100, 0},
-    {"nat_post", "nat", NF_INET_POST_ROUTING, 100, 0},
-    {"hagw_state", NULL, 0, 0, 0},
+	SEEN_ICMP | SEEN_UNREACH | SEEN_FROMVIP, 0},
+    {"guard_fwd", "filter", NF_INET_FORWARD, -5, 0, SEEN_UNKNOWN | SEEN_TCP},
+    {"nat_pre", "nat", NF_INET_PRE_ROUTING, -100, 0, 0},
+    {"nat_post", "nat", NF_INET_POST_ROUTING, 100, 0, 0},
+    {"hagw_state", NULL, 0, 0, 0, 0},
 };
 
 unsigned int
 chain_drops(const struct chain_rule *c)
 {
 	return c->drops;
+}
+
+unsigned int
+chain_resets(const struct chain_rule *c)
+{
+	return c->resets;
 }
 
 static int

@@ -121,8 +121,9 @@ int walk_refuse(struct walk *, const char *, ...)
 int walk_attrs(
     struct walk *, const uint8_t *, size_t, const struct attr_list *);
 uint32_t attr_u32(const struct attr *);
-/* What a rule of this chain has to have seen, to drop; 0: it never may. */
+/* What a rule of this chain has to have seen; 0: it never may. */
 unsigned int chain_drops(const struct chain_rule *);
+unsigned int chain_resets(const struct chain_rule *);
 
 /* authz_nset.c: sets, maps and their elements */
 enum nset_use { NSET_MATCH, NSET_DNAT, NSET_DNAT_PORT, NSET_SNAT };

@@ -416,10 +416,8 @@ immediate_value(struct walk *w)
 }
 
 static bool
-may_drop(const struct walk *w)
+has_seen(const struct walk *w, unsigned int need)
 {
-	unsigned int need = chain_drops(w->chain);
-
 	return need != 0 && (w->seen & need) == need;
 }
 
@@ -434,7 +432,7 @@ expr_immediate(struct walk *w)
 	    w->code != (uint32_t)NFT_CONTINUE)
 		return refuse_arg(w, "verdict", w->code);
 	/* the guards drop what is the host's own, never what it forwards */
-	if (w->code == NF_DROP && !may_drop(w))
+	if (w->code == NF_DROP && !has_seen(w, chain_drops(w->chain)))
 		return walk_refuse(w,
 		    "drop of more than a virtual address's "
 		    "unknown flows");
@@ -465,11 +463,16 @@ expr_nat(struct walk *w)
 	return 0;
 }
 
+/* Whatever it sends, or for want of TCP sends not, the packet is dropped. */
 static int
 expr_reject(struct walk *w)
 {
 	if (w->arg[NFTA_REJECT_TYPE] != NFT_REJECT_TCP_RST)
 		return refuse_arg(w, "type", w->arg[NFTA_REJECT_TYPE]);
+	if (!has_seen(w, chain_resets(w->chain)))
+		return walk_refuse(w,
+		    "reject of more than unknown TCP flows that are "
+		    "forwarded");
 	return 0;
 }
 

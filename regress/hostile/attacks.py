@@ -212,6 +212,8 @@ def bad_batches():
     yield "drop-all-that-is-local", transaction(rule(
         "guard_in", immediate(1, ip(VIP)),
         expr("lookup", attr(1, name("vip4")), attr(2, u32(1))), verdict(0)))
+    yield "reject-all", transaction(rule("raw_pre", expr(
+        "reject", attr(1, u32(1)), attr(2, b"\0"))))
     yield "vip-not-ours", transaction(element("vip4", ip(OTHER)))
     yield "source-not-ours", transaction(element(
         "src4", ip(INSIDE) + b"eth1".ljust(16, b"\0"), ip(OTHER)))

@@ -891,6 +891,29 @@ test_drop_out(void **state)
 	NO_DROP("guard_in", ICMP; SAYS(port); IPV4; match_vip(12, 0));
 }
 
+/* Of what is forwarded, and is TCP, and of no flow that is known. */
+static void
+test_reject(void **state)
+{
+	(void)state;
+#define RESETS EXPR("reject", NULL, {NFTA_REJECT_TYPE, NFT_REJECT_TCP_RST})
+#define NO_RESET(chain, ...)      \
+	CHAIN_RULE(chain, RESETS; \
+		   rule_refuses(list_, "reject of more than"), __VA_ARGS__)
+	PASSES("guard_fwd", RESETS, UNKNOWN; TCP);
+	PASSES("guard_fwd", RESETS, match_state(0x1, 0, NEQ); TCP);
+	NO_RESET("raw_pre", UNKNOWN; TCP);
+	NO_RESET("guard_in", UNKNOWN; TCP; IPV4; TO_VIP);
+	NO_RESET("guard_fwd", UNKNOWN);
+	NO_RESET("guard_fwd", TCP);
+	NO_RESET("guard_fwd", IPV4);
+	NO_RESET("guard_fwd", match_state(0xa, 0, NEQ); TCP);
+	NO_RESET("guard_fwd", UNKNOWN; ICMP);
+	NO_RESET("guard_fwd", UNKNOWN;
+		 match_meta(NFT_META_L4PROTO, NEQ, IPPROTO_TCP));
+	NO_RESET("guard_fwd", UNKNOWN; match_meta(NFT_META_NFPROTO, EQ, 6));
+}
+
 static void
 element(const char *set, const void *key, size_t klen, const void *end,
     const void *data, size_t dlen)
@@ -1002,6 +1025,7 @@ main(void)
 	    cmocka_unit_test(test_event_mask),
 	    cmocka_unit_test(test_drop_in),
 	    cmocka_unit_test(test_drop_out),
+	    cmocka_unit_test(test_reject),
 	    cmocka_unit_test(test_registers),
 	    cmocka_unit_test(test_foreign_addresses),
 	    cmocka_unit_test(test_tables_and_types),
