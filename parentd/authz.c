@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kctmsg.h"
 #include "parentd.h"
 
 /* What a record may say of a flow; the kernel decides all else itself. */
@@ -22,11 +23,42 @@ target_cmp(const void *a, const void *b)
 	return memcmp(a, b, sizeof(in_addr_t));
 }
 
+/* Where it listens: overlapping forwards make no valid configuration. */
+static int
+forward_cmp(const void *a, const void *b)
+{
+	const struct authz_forward *x = a, *y = b;
+
+	if (x->vip != y->vip)
+		return x->vip < y->vip ? -1 : 1;
+	if (x->proto != y->proto)
+		return x->proto - y->proto;
+	return x->lo - y->lo;
+}
+
+static void
+prepare_forwards(struct authz_forward *fwd, const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->h.nforwards; i++) {
+		const struct conf_forward *f = &conf->forwards[i];
+
+		fwd[i] = (struct authz_forward){
+		    .vip = conf->h.nets[f->on].vip.s_addr,
+		    .to = f->to.s_addr,
+		    .lo = f->lo,
+		    .hi = f->hi,
+		    .to_port = f->to_port,
+		    .proto = f->proto,
+		};
+	}
+	qsort(fwd, conf->h.nforwards, sizeof(*fwd), forward_cmp);
+}
+
 int
 authz_prepare(struct authz_view *v, const struct conf *conf)
 {
 	size_t n = conf->h.nforwards;
-	in_addr_t *t = calloc(n + 1, sizeof(*t));
+	in_addr_t *t = calloc(n + 1, sizeof(*t) + sizeof(*v->forwards));
 
 	if (t == NULL)
 		return -1;
@@ -36,6 +68,9 @@ authz_prepare(struct authz_view *v, const struct conf *conf)
 	free(v->targets);
 	v->targets = t;
 	v->ntargets = n;
+	v->forwards = (struct authz_forward *)(t + n);
+	v->nforwards = n;
+	prepare_forwards(v->forwards, conf);
 	v->conf = conf;
 	return 0;
 }
@@ -69,11 +104,27 @@ is_node_address(const struct conf *conf, in_addr_t a)
 	return false;
 }
 
-static bool
-is_target(const struct authz_view *v, in_addr_t a)
+/* The last one that begins there or before. */
+static const struct authz_forward *
+find_forward(
+    const struct authz_view *v, in_addr_t vip, uint8_t proto, uint16_t port)
 {
-	return bsearch(&a, v->targets, v->ntargets, sizeof(a), target_cmp) !=
-	    NULL;
+	const struct authz_forward key = {
+	    .vip = vip, .proto = proto, .lo = port};
+	size_t lo = 0, hi = v->nforwards, mid;
+	const struct authz_forward *f;
+
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (forward_cmp(&v->forwards[mid], &key) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == 0)
+		return NULL;
+	f = &v->forwards[lo - 1];
+	return f->vip == vip && f->proto == proto && port <= f->hi ? f : NULL;
 }
 
 static bool
@@ -98,24 +149,72 @@ check_addresses(const struct authz_view *v, const struct ct_rec *r)
 	return NULL;
 }
 
+/* To where it was sent, or from a virtual address to where that leads. */
+static const char *
+check_destination(const struct authz_view *v, const struct ct_rec *r)
+{
+	in_addr_t to = r->orig.dst.v4.s_addr;
+	uint16_t port = ntohs(r->orig.dport);
+	const struct authz_forward *f;
+
+	if (addr_equal(&r->reply.src, &r->orig.dst))
+		return kct_icmp(r) || r->reply.sport == r->orig.dport
+		    ? NULL
+		    : "flow to another port than it was sent to";
+	if (r->family != AF_INET)
+		return "flow translated in IPv6, which this site does not do";
+	if (!is_vip(v->conf, to))
+		return "flow forwarded from what is no virtual address";
+	f = find_forward(v, to, r->proto, port);
+	if (f == NULL || f->to != r->reply.src.v4.s_addr ||
+	    ntohs(r->reply.sport) != f->to_port + (port - f->lo))
+		return "flow forwarded to what no nat.forward names";
+	return NULL;
+}
+
+/* The kernel chooses another port only among those of the same kind. */
+static int
+port_kind(uint16_t be)
+{
+	uint16_t port = ntohs(be);
+
+	if (port < 512)
+		return 0;
+	return port < 1024 ? 1 : 2;
+}
+
+/*
+ * From where it was sent, or from a virtual address and any port. An address
+ * that is kept keeps its port too, but where another flow to the same place
+ * has it already (one by way of a virtual address, and one straight there):
+ * to that the kernel's NAT gives another, whatever the rules.
+ */
+static const char *
+check_source(const struct authz_view *v, const struct ct_rec *r)
+{
+	if (addr_equal(&r->reply.dst, &r->orig.src)) {
+		if (kct_icmp(r))
+			return r->reply.sport == r->orig.sport
+			    ? NULL
+			    : "flow of another id, and the same addresses";
+		return port_kind(r->reply.dport) == port_kind(r->orig.sport)
+		    ? NULL
+		    : "flow from another kind of port";
+	}
+	if (r->family != AF_INET)
+		return "flow translated in IPv6, which this site does not do";
+	return is_vip(v->conf, r->reply.dst.v4.s_addr)
+	    ? NULL
+	    : "flow translated to a source that is no virtual address";
+}
+
 /* What is translated must be translated to what this site translates to. */
 static const char *
 check_translation(const struct authz_view *v, const struct ct_rec *r)
 {
-	bool snat = !addr_equal(&r->reply.dst, &r->orig.src);
-	bool dnat = !addr_equal(&r->reply.src, &r->orig.dst);
+	const char *why = check_source(v, r);
 
-	if (!snat && !dnat)
-		return NULL;
-	if (r->family != AF_INET)
-		return "flow translated in IPv6, which this site does not do";
-	if (snat && !is_vip(v->conf, r->reply.dst.v4.s_addr))
-		return "flow translated to a source that is no virtual address";
-	if (dnat && !is_vip(v->conf, r->orig.dst.v4.s_addr))
-		return "flow forwarded from what is no virtual address";
-	if (dnat && !is_target(v, r->reply.src.v4.s_addr))
-		return "flow forwarded to what no nat.forward names";
-	return NULL;
+	return why != NULL ? why : check_destination(v, r);
 }
 
 /* What ends is judged by nothing that an earlier site file had otherwise. */

@@ -189,6 +189,15 @@ struct budget {
 bool budget_take(struct budget *, uint32_t type, uint64_t now_us);
 
 /* authz.c: pure checks, request against configuration and state */
+struct authz_forward {
+	in_addr_t vip;
+	in_addr_t to;
+	uint16_t lo; /* ports in host order, inclusive */
+	uint16_t hi;
+	uint16_t to_port; /* of lo; the others follow */
+	uint8_t proto;
+};
+
 struct authz_view {
 	const struct conf *conf;
 	enum role role;
@@ -197,6 +206,8 @@ struct authz_view {
 	struct imsg_ct_timeouts timeouts; /* the kernel's, as syncd was told */
 	in_addr_t *targets; /* of all forwards, sorted as memcmp does */
 	size_t ntargets;
+	struct authz_forward *forwards; /* by vip, protocol, port; no overlap */
+	size_t nforwards; /* in the memory of targets, which is to be freed */
 };
 
 /* Derive what the checks look up; conf is borrowed. 0, or -1: no memory. */

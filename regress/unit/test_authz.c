@@ -23,7 +23,15 @@ static const char site[] =
     "sync: { over: [in], protocols: [tcp, udp] }\n"
     "nat:\n"
     "  source: [ { name: s, from: in, to: out, address: vip } ]\n"
-    "  forward: [ { name: f, on: out, port: tcp/443, to: 10.0.0.20 } ]\n";
+    "  forward:\n"
+    "    - { name: f, on: out, port: tcp/443, to: 10.0.0.20, hairpin: true }\n"
+    "    - { name: g, on: out, port: tcp/8443, to: 10.0.0.20:443 }\n"
+    "    - { name: h, on: out, port: udp/9900, to: 10.0.0.22 }\n"
+    "    - { name: i, on: in, port: tcp/443-700, to: 10.0.0.23 }\n"
+    "    - { name: j, on: out, port: udp/10000-20000, to: 10.0.0.30 }\n"
+    "    - { name: k, on: out, port: tcp/9000-9535, to: 10.0.0.31:100 }\n"
+    "    - { name: l, on: out, port: tcp/1-9, to: 10.0.0.32 }\n"
+    "    - { name: m, on: out, port: udp/65000-65535, to: 10.0.0.33 }\n";
 
 static struct authz_view view;
 
@@ -71,6 +79,8 @@ snat_flow(void)
 	inet_pton(AF_INET, "198.51.100.5", &r.orig.dst);
 	inet_pton(AF_INET, "198.51.100.5", &r.reply.src);
 	inet_pton(AF_INET, "192.0.2.1", &r.reply.dst);
+	r.orig.sport = r.reply.dport = htons(1000);
+	r.orig.dport = r.reply.sport = htons(80);
 	return r;
 }
 
@@ -91,6 +101,7 @@ test_good_flows(void **state)
 	inet_pton(AF_INET, "192.0.2.1", &r.orig.dst);
 	inet_pton(AF_INET, "10.0.0.20", &r.reply.src);
 	inet_pton(AF_INET, "198.51.100.9", &r.reply.dst);
+	r.orig.dport = r.reply.sport = htons(443);
 	assert_null(authz_ct(&view, &r));
 	/* routed, not translated, IPv6 */
 	r = snat_flow();
@@ -100,6 +111,8 @@ test_good_flows(void **state)
 	inet_pton(AF_INET6, "2001:db8::2", &r.orig.dst);
 	r.reply.src = r.orig.dst;
 	r.reply.dst = r.orig.src;
+	r.orig.sport = r.reply.dport = htons(1000);
+	r.orig.dport = r.reply.sport = htons(80);
 	assert_null(authz_ct(&view, &r));
 }
 
@@ -154,6 +167,206 @@ test_addresses(void **state)
 	memset(&r.reply.dst, 0x20, 16);
 	memset(&r.orig.dst, 0x20, 16);
 	refused(r, "IPv6");
+}
+
+/* An address, and a port or what ICMP has instead. */
+struct end {
+	const char *addr;
+	uint16_t port;
+};
+
+static void
+set_end(union addr *a, uint16_t *port, const struct end *e, int family)
+{
+	memset(a, 0, sizeof(*a));
+	assert_int_equal(inet_pton(family, e->addr, a), 1);
+	*port = htons(e->port);
+}
+
+/* From a to b; answered by c to d. */
+static struct ct_rec
+flow(uint8_t proto, struct end a, struct end b, struct end c, struct end d)
+{
+	struct ct_rec r = snat_flow();
+
+	r.proto = proto;
+	r.family = strchr(a.addr, ':') == NULL ? AF_INET : AF_INET6;
+	set_end(&r.orig.src, &r.orig.sport, &a, r.family);
+	set_end(&r.orig.dst, &r.orig.dport, &b, r.family);
+	set_end(&r.reply.src, &r.reply.sport, &c, r.family);
+	set_end(&r.reply.dst, &r.reply.dport, &d, r.family);
+	return r;
+}
+
+#define E(addr, port)      \
+	(struct end)       \
+	{                  \
+		addr, port \
+	}
+#define CLIENT E("198.51.100.9", 4444)
+#define INSIDE E("10.0.0.10", 1000)
+#define OUTVIP "192.0.2.1"
+#define TCP    IPPROTO_TCP
+#define UDP    IPPROTO_UDP
+/* A client's, by way of a vip's port. */
+#define VIA(proto, vip, port, host, to) \
+	flow(proto, CLIENT, E(vip, port), E(host, to), CLIENT)
+
+static void
+taken(struct ct_rec r)
+{
+	const char *why = authz_ct(&view, &r);
+
+	if (why != NULL)
+		fail_msg("refused: %s", why);
+}
+
+/* By a forward, in all it says: the virtual address, the protocol, ports. */
+static void
+test_forwards(void **state)
+{
+	static const char *const no = "no nat.forward";
+
+	(void)state;
+	taken(VIA(TCP, OUTVIP, 443, "10.0.0.20", 443));
+	taken(VIA(TCP, OUTVIP, 8443, "10.0.0.20", 443));
+	taken(VIA(UDP, OUTVIP, 9900, "10.0.0.22", 9900));
+	taken(VIA(TCP, "10.0.0.1", 443, "10.0.0.23", 443));
+	refused(VIA(TCP, OUTVIP, 9999, "10.0.0.20", 22), no);
+	refused(VIA(TCP, OUTVIP, 443, "10.0.0.20", 22), no);
+	refused(VIA(TCP, OUTVIP, 443, "10.0.0.22", 443), no);
+	refused(VIA(TCP, OUTVIP, 444, "10.0.0.20", 444), no);
+	refused(VIA(TCP, OUTVIP, 8443, "10.0.0.20", 8443), no);
+	refused(VIA(UDP, OUTVIP, 8443, "10.0.0.20", 443), no);
+	refused(VIA(TCP, "10.0.0.1", 8443, "10.0.0.20", 443), no);
+	refused(VIA(TCP, "10.0.0.1", 443, "10.0.0.20", 443), no);
+	refused(VIA(TCP, "192.0.2.77", 443, "10.0.0.20", 443), "no virtual");
+}
+
+static void
+test_ranges(void **state)
+{
+	static const char *const no = "no nat.forward";
+
+	(void)state;
+	taken(VIA(UDP, OUTVIP, 10000, "10.0.0.30", 10000));
+	taken(VIA(UDP, OUTVIP, 20000, "10.0.0.30", 20000));
+	taken(VIA(TCP, OUTVIP, 9000, "10.0.0.31", 100));
+	taken(VIA(TCP, OUTVIP, 9535, "10.0.0.31", 635));
+	taken(VIA(UDP, OUTVIP, 65535, "10.0.0.33", 65535));
+	taken(VIA(TCP, OUTVIP, 1, "10.0.0.32", 1));
+	taken(VIA(TCP, OUTVIP, 9, "10.0.0.32", 9));
+	refused(VIA(UDP, OUTVIP, 9999, "10.0.0.30", 9999), no);
+	refused(VIA(UDP, OUTVIP, 20001, "10.0.0.30", 20001), no);
+	refused(VIA(UDP, OUTVIP, 10001, "10.0.0.30", 10000), no);
+	refused(VIA(TCP, OUTVIP, 8999, "10.0.0.31", 99), no);
+	refused(VIA(TCP, OUTVIP, 9536, "10.0.0.31", 636), no);
+	refused(VIA(TCP, OUTVIP, 9001, "10.0.0.31", 9001), no);
+	refused(VIA(TCP, OUTVIP, 9001, "10.0.0.31", 100), no);
+	refused(VIA(TCP, OUTVIP, 0, "10.0.0.32", 0), no);
+	refused(VIA(TCP, OUTVIP, 10, "10.0.0.32", 10), no);
+	/* the one before it in the table: of another protocol, of another vip
+	 */
+	refused(VIA(UDP, OUTVIP, 9100, "10.0.0.31", 200), no);
+	refused(VIA(TCP, OUTVIP, 0, "10.0.0.23", 0), no);
+	refused(VIA(TCP, "10.0.0.1", 100, "10.0.0.23", 100), no);
+}
+
+/* Where the source is translated too, its port may be any. */
+static void
+test_source_ports(void **state)
+{
+	const struct end web = E("198.51.100.5", 80);
+	const struct end ssh = E("198.51.100.5", 22);
+
+	(void)state;
+	taken(flow(TCP, INSIDE, web, web, E(OUTVIP, 1000)));
+	taken(flow(TCP, INSIDE, web, web, E(OUTVIP, 61000)));
+	taken(flow(UDP, INSIDE, web, web, E(OUTVIP, 1)));
+	refused(flow(TCP, INSIDE, web, ssh, E(OUTVIP, 1000)), "another port");
+	/* a hairpin */
+	taken(flow(TCP, INSIDE, E(OUTVIP, 443), E("10.0.0.20", 443),
+	    E("10.0.0.1", 2000)));
+	refused(flow(TCP, INSIDE, E(OUTVIP, 443), E("10.0.0.20", 22),
+		    E("10.0.0.1", 2000)),
+	    "no nat.forward");
+	refused(flow(TCP, INSIDE, E(OUTVIP, 443), E("10.0.0.20", 443),
+		    E("10.0.0.99", 2000)),
+	    "no virtual address");
+}
+
+/* Of what is not translated the ports are kept, but for a clash. */
+static void
+test_ports_alone(void **state)
+{
+	const struct end host = E("10.0.0.20", 443), ssh = E("10.0.0.20", 22);
+	const struct end six = E("2001:db8::1", 5000),
+			 web = E("2001:db8::2", 80);
+
+	(void)state;
+	taken(flow(TCP, CLIENT, host, host, CLIENT));
+	refused(flow(TCP, CLIENT, host, ssh, CLIENT), "another port");
+	refused(flow(UDP, CLIENT, host, ssh, CLIENT), "another port");
+	/* the kernel's choice, when a forward's flow has this reply already */
+	taken(flow(TCP, CLIENT, host, host, E("198.51.100.9", 1024)));
+	taken(VIA(TCP, OUTVIP, 443, "10.0.0.20", 443));
+	taken(flow(TCP, CLIENT, E(OUTVIP, 443), host, E("198.51.100.9", 1025)));
+	refused(flow(TCP, CLIENT, host, host, E("198.51.100.9", 1023)),
+	    "kind of port");
+	refused(
+	    flow(UDP, E("10.0.0.10", 123), host, host, E("10.0.0.10", 5000)),
+	    "kind of port");
+	taken(flow(TCP, six, web, web, six));
+	taken(flow(UDP, six, web, web, E("2001:db8::1", 5001)));
+	refused(flow(TCP, six, web, E("2001:db8::2", 22), six), "another port");
+	refused(flow(TCP, six, web, web, E("2001:db8::1", 22)), "kind of port");
+}
+
+/* An id has no direction; an answer is of another type. */
+static void
+test_icmp(void **state)
+{
+	const struct end to = E("198.51.100.5", 0x0800);
+	const struct end six = E("2001:db8::1", 7);
+	struct conf *conf = (struct conf *)(uintptr_t)view.conf;
+
+	(void)state;
+	conf->h.sync.protocols = CONF_PROTO_ALL;
+	taken(flow(IPPROTO_ICMP, E("10.0.0.10", 7), to, E("198.51.100.5", 7),
+	    E("10.0.0.10", 0)));
+	taken(flow(IPPROTO_ICMP, E("10.0.0.10", 7), to, E("198.51.100.5", 7),
+	    E(OUTVIP, 0)));
+	taken(flow(IPPROTO_ICMP, E("10.0.0.10", 7), to, E("198.51.100.5", 9999),
+	    E(OUTVIP, 0)));
+	taken(flow(IPPROTO_ICMPV6, six, E("2001:db8::2", 0x8000),
+	    E("2001:db8::2", 7), E("2001:db8::1", 0x8100)));
+	refused(flow(IPPROTO_ICMP, E("10.0.0.10", 7), to, E("198.51.100.5", 8),
+		    E("10.0.0.10", 0)),
+	    "another id");
+	refused(flow(IPPROTO_ICMPV6, six, E("2001:db8::2", 0x8000),
+		    E("2001:db8::2", 8), E("2001:db8::1", 0x8100)),
+	    "another id");
+	refused(flow(IPPROTO_ICMP, E("198.51.100.9", 7), E(OUTVIP, 0x0800),
+		    E("10.0.0.20", 7), E("198.51.100.9", 0)),
+	    "no nat.forward");
+	conf->h.sync.protocols = CONF_PROTO_TCP | CONF_PROTO_UDP;
+}
+
+/* Of a site without forwards, and the table after a change of site. */
+static void
+test_no_forwards(void **state)
+{
+	struct conf *conf = (struct conf *)(uintptr_t)view.conf;
+	struct conf *none = conf_copy(conf);
+
+	(void)state;
+	assert_non_null(none);
+	none->h.nforwards = 0;
+	assert_int_equal(authz_prepare(&view, none), 0);
+	refused(VIA(TCP, OUTVIP, 443, "10.0.0.20", 443), "no nat.forward");
+	assert_int_equal(authz_prepare(&view, conf), 0);
+	taken(VIA(TCP, OUTVIP, 443, "10.0.0.20", 443));
+	conf_free(none);
 }
 
 /* Only its translation may be in the way of what is held on. */
@@ -289,6 +502,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_good_flows),
 	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_forwards),
+	    cmocka_unit_test(test_ranges),
+	    cmocka_unit_test(test_source_ports),
+	    cmocka_unit_test(test_ports_alone),
+	    cmocka_unit_test(test_icmp),
+	    cmocka_unit_test(test_no_forwards),
 	    cmocka_unit_test(test_if_there),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_roles),
