@@ -269,30 +269,49 @@ check_state(const struct ct_rec *r)
 }
 
 /*
+ * Is it one that a flow held by this node may have? Half-open ones are not
+ * replicated: they count as established. Which of its own the flow is in is
+ * the kernel's to know, and not told.
+ */
+static bool
+timeout_of(const struct imsg_ct_timeouts *t, const struct ct_rec *r)
+{
+	uint32_t s = r->timeout_s;
+
+	switch (r->proto) {
+	case IPPROTO_TCP:
+		for (int i = TCP_CONNTRACK_ESTABLISHED;
+		     i <= TCP_CONNTRACK_CLOSE; i++)
+			if (s == t->tcp[i])
+				return true;
+		return false;
+	case IPPROTO_UDP:
+		return s == t->udp_unreplied || s == t->udp_replied;
+	case IPPROTO_ICMP:
+		return s == t->icmp;
+	case IPPROTO_ICMPV6:
+		return s == t->icmpv6;
+	}
+	return false;
+}
+
+/*
  * A standby may hold its flows as long as it likes. The master's idle ones
- * get back what their protocol has, some time after a takeover, no less and
- * no more: a timeout of a second would be the end of a flow.
+ * get back what their protocol has, some time after a takeover, and no other
+ * time: one of a second would be the end of a flow.
  */
 static const char *
 check_timeout(const struct authz_view *v, const struct ct_rec *r)
 {
-	const struct imsg_ct_timeouts *t = &v->timeouts;
-	const uint32_t other[] = {
-	    t->udp_unreplied, t->udp_replied, t->icmp, t->icmpv6, t->generic};
-	bool tcp = r->proto == IPPROTO_TCP;
-	const uint32_t *own = tcp ? t->tcp : other;
-	size_t n = tcp ? nitems(t->tcp) : nitems(other);
-
 	if (r->timeout_s == 0)
 		return "flow ended by its timeout";
 	if (v->role != ROLE_MASTER)
 		return NULL;
 	if (!v->settle)
 		return "timeout changed on a master of long standing";
-	for (size_t i = 0; i < n; i++)
-		if (r->timeout_s == own[i])
-			return NULL;
-	return "timeout that no protocol has on the master";
+	return timeout_of(&v->timeouts, r)
+	    ? NULL
+	    : "timeout that its protocol does not have on the master";
 }
 
 static const char *

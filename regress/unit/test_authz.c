@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "parentd/parentd.h"
+#include "syncd/syncd.h"
 
 static const char site[] =
     "site: t\n"
@@ -456,30 +457,94 @@ test_roles(void **state)
 	view.inject = true;
 }
 
+static struct ct_rec
+settled(uint8_t proto, int family, uint32_t timeout_s)
+{
+	struct ct_rec r = snat_flow();
+
+	r.op = CT_OP_TIMEOUT;
+	r.proto = proto;
+	r.timeout_s = timeout_s;
+	if (family == AF_INET6) {
+		r.family = AF_INET6;
+		memset(&r.orig, 0x20, sizeof(r.orig));
+		memset(&r.reply, 0x20, sizeof(r.reply));
+	}
+	return r;
+}
+
+/* A number for each, so that none is another's. */
+static const struct imsg_ct_timeouts times = {
+    .tcp = {1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010,
+	1011, 1012, 1013},
+    .udp_unreplied = 2000,
+    .udp_replied = 2001,
+    .icmp = 3000,
+    .icmpv6 = 4000,
+    .generic = 5000,
+};
+
 /* On the master a timeout is given back, never taken away. */
 static void
 test_timeouts(void **state)
 {
-	struct ct_rec r = snat_flow();
+	static const char *const no = "its protocol does not have";
+	static const struct {
+		uint8_t proto;
+		int family;
+		uint32_t lo, hi;
+	} own[] = {
+	    {IPPROTO_TCP, AF_INET, 1003, 1008},
+	    {IPPROTO_TCP, AF_INET6, 1003, 1008},
+	    {IPPROTO_UDP, AF_INET, 2000, 2001},
+	    {IPPROTO_ICMP, AF_INET, 3000, 3000},
+	    {IPPROTO_ICMPV6, AF_INET6, 4000, 4000},
+	};
 
 	(void)state;
-	r.op = CT_OP_TIMEOUT;
-	r.timeout_s = 0;
-	refused(r, "ended by its timeout");
+	refused(settled(TCP, AF_INET, 0), "ended by its timeout");
+	taken(settled(TCP, AF_INET, 77));
 	view.role = ROLE_MASTER;
-	view.timeouts.tcp[3] = 432000;
-	view.timeouts.udp_replied = 120;
-	r.timeout_s = 432000;
-	refused(r, "long standing");
+	view.timeouts = times;
+	refused(settled(TCP, AF_INET, 1003), "long standing");
 	view.settle = true;
-	assert_null(authz_ct(&view, &r));
-	r.timeout_s = 120; /* udp's */
-	refused(r, "no protocol has");
-	r.timeout_s = 1;
-	refused(r, "no protocol has");
-	r.proto = IPPROTO_UDP;
-	r.timeout_s = 120;
-	assert_null(authz_ct(&view, &r));
+	refused(settled(TCP, AF_INET, 0), "ended by its timeout");
+	for (size_t i = 0; i < nitems(own); i++)
+		for (uint32_t t = 1; t < 6000; t++) {
+			struct ct_rec r =
+			    settled(own[i].proto, own[i].family, t);
+
+			if (t >= own[i].lo && t <= own[i].hi)
+				taken(r);
+			else
+				refused(r, no);
+		}
+	view.settle = false;
+	view.role = ROLE_BACKUP;
+}
+
+/* What syncd's pass asks for, whatever state a flow was replicated in. */
+static void
+test_settled_states(void **state)
+{
+	struct ct_rec r = settled(TCP, AF_INET, 0);
+
+	(void)state;
+	view.role = ROLE_MASTER;
+	view.settle = true;
+	view.timeouts = times;
+	view.timeouts.tcp[TCP_CONNTRACK_NONE] = 0; /* as hagwd reads them */
+	for (uint8_t s = TCP_CONNTRACK_NONE; s <= TCP_CONNTRACK_CLOSE; s++) {
+		struct sync node = {0};
+		struct ct_rec had = r;
+
+		had.fields = CTF_TCP | CTF_STATUS;
+		had.status = IPS_ASSURED;
+		had.tcp_state = s;
+		record_for_peers(&node, &had);
+		r.timeout_s = settle_timeout(&view.timeouts, &had);
+		taken(r);
+	}
 	view.settle = false;
 	view.role = ROLE_BACKUP;
 }
@@ -512,6 +577,7 @@ main(void)
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_roles),
 	    cmocka_unit_test(test_timeouts),
+	    cmocka_unit_test(test_settled_states),
 	    cmocka_unit_test(test_vrrp_states),
 	};
 
