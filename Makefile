@@ -158,7 +158,8 @@ FUZZ_CONF := $(filter-out common/conf_key.c common/conf_imsg.c,\
 FUZZ_SYNC := $(filter-out syncd/syncd.c syncd/sync_io.c syncd/sync_event.c \
 	syncd/sync_show.c,$(wildcard syncd/*.c)) regress/fuzz/fixed_random.c \
 	regress/fuzz/no_parent.c
-FUZZ_AUTHZ := parentd/authz.c $(wildcard parentd/authz_n*.c)
+FUZZ_AUTHZ_CT := parentd/authz.c parentd/kctmsg.c
+FUZZ_AUTHZ := $(FUZZ_AUTHZ_CT) $(wildcard parentd/authz_n*.c)
 FUZZ_IMSG := common/imsg.c common/imsg_rules.c
 FUZZ_NATD := $(filter-out natd/natd.c natd/nat_show.c natd/nat_state.c,\
 	$(wildcard natd/*.c))
@@ -166,7 +167,7 @@ FUZZ_NATD := $(filter-out natd/natd.c natd/nat_show.c natd/nat_state.c,\
 USES_vrrp := vrrpd/vrrp_packet.c common/cksum.c common/log.c \
 	regress/fuzz/fuzz.c
 USES_site := $(FUZZ_CONF) $(FUZZ_AUTHZ) $(FUZZ_NATD)
-USES_sync_record := $(FUZZ_CONF) $(FUZZ_SYNC) parentd/authz.c
+USES_sync_record := $(FUZZ_CONF) $(FUZZ_SYNC) $(FUZZ_AUTHZ_CT)
 USES_sync_dgram := $(FUZZ_CONF) $(FUZZ_SYNC)
 USES_sync_engine := $(USES_sync_record)
 USES_imsg_parent := $(FUZZ_CONF) $(FUZZ_IMSG) $(FUZZ_AUTHZ) \

@@ -72,10 +72,12 @@ peer_end(struct peer *p, const struct wr *w)
 void
 peer_heartbeat(struct peer *p, uint64_t now)
 {
-	struct wire_hb hb = {.challenge = p->c.challenge, .echo = p->echo};
+	struct wire_hb hb = {.challenge = p->c.challenge,
+	    .echo = p->hello_echo != 0 ? p->hello_echo : p->echo};
 	struct wr w;
 	bool asking = p->ho_req != 0 && now < p->ho_until;
 
+	p->hello_echo = 0;
 	p->ops->heartbeat(p, &hb);
 	hb.interval_ms = (uint16_t)(HB_US / 1000);
 	hb.stream = p->tx.stream;
@@ -216,17 +218,6 @@ each_section(struct peer *p, const struct input *in, struct rd *r)
 	return true;
 }
 
-/* It may be a recording, so what it says is not kept. */
-static void
-answer_hello(struct peer *p, uint64_t now, uint64_t challenge)
-{
-	uint64_t echo = p->echo;
-
-	p->echo = challenge;
-	peer_heartbeat(p, now);
-	p->echo = echo;
-}
-
 /*
  * An epoch not known yet: its heartbeat may carry our challenge back, and
  * then it is the peer's now. Otherwise it gets ours to send back.
@@ -250,7 +241,9 @@ in_unproven(struct peer *p, uint64_t now, struct rd r)
 	}
 	if (now >= p->hello_at) {
 		p->hello_at = now + HELLO_US;
-		answer_hello(p, now, hb.challenge);
+		/* it may be a recording: what it says is not kept */
+		p->hello_echo = hb.challenge;
+		p->hb_at = now;
 	}
 	return CRYPT_UNPROVEN;
 }

@@ -334,6 +334,7 @@ struct peer {
 	char name[CONF_NAME_MAX];
 	struct crypt c;
 	uint64_t echo; /* the peer's challenge, to be sent back */
+	uint64_t hello_echo; /* a stranger's, once, instead; 0: none */
 	uint64_t hb_at;
 	uint64_t hello_at; /* an answer to strangers, not before */
 	uint64_t seen_us;

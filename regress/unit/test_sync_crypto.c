@@ -280,7 +280,7 @@ test_recorded_boot(void **state)
 {
 	uint8_t old[WIRE_DGRAM_MAX], newer[WIRE_DGRAM_MAX];
 	struct peer *x = new_peer("a", "b"), *y = new_peer("b", "a");
-	uint64_t now = 1000000;
+	uint64_t now = 1000000, echo;
 	size_t len;
 
 	(void)state;
@@ -298,8 +298,10 @@ test_recorded_boot(void **state)
 	assert_int_equal(nepochs, 4);
 
 	/* its former life, recorded, does not displace it */
+	echo = y->echo;
 	assert_int_equal(peer_input(y, now, old, len), CRYPT_UNPROVEN);
 	assert_int_equal(nepochs, 4);
+	assert_int_equal(y->echo, echo); /* nor what it needs of the new one */
 	talk(x, y, &now, newer);
 	assert_true(y->up);
 	assert_int_equal(y->c.now.epoch, x->c.epoch);
