@@ -262,3 +262,17 @@ bulk_incomplete(struct sync *s, int peer, uint64_t now)
 	b->synced = false;
 	sync_tell(s);
 }
+
+/* It is no MASTER of ours any more: nothing will end what it began. */
+void
+bulk_forget(struct sync *s, int peer)
+{
+	struct bulk_rx *b = &s->brx[peer];
+
+	if (!b->synced && !b->receiving)
+		return;
+	b->synced = b->receiving = false;
+	if (s->dump.kind == DUMP_SWEEP && s->dump.peer == peer)
+		dump_abort(s);
+	sync_tell(s);
+}

@@ -602,6 +602,8 @@ void bulk_begin(struct sync *, int peer, const struct item *, uint64_t now);
 void bulk_end(struct sync *, int peer, const struct item *, uint64_t now);
 /* Records of this peer could not be taken. */
 void bulk_incomplete(struct sync *, int peer, uint64_t now);
+/* No peer to hold flows for any more: what came of its bulk counts no more. */
+void bulk_forget(struct sync *, int peer);
 /* Records to this peer were lost: a bulk has to repair it. */
 void bulk_behind(struct sync *, int peer);
 void bulk_dump_record(struct sync *, struct ct_rec *, uint64_t now);
@@ -721,10 +723,6 @@ void flush_pending(struct sync *);
 void record_for_peers(const struct sync *, struct ct_rec *);
 /* End of a loop turn: everything that waits leaves. */
 void sync_flush(struct sync *, uint64_t now);
-void sync_input(
-    struct sync *, uint32_t node, const uint8_t *, size_t, uint64_t now);
-/* What is wrong with such a datagram and what to do; NULL: nothing is. */
-const char *sync_refusal(enum crypt_res);
 /* Datagrams were left unread for a while: no round trip is measured. */
 void sync_late(struct sync *, bool);
 /* After a flush: something here waits for a peer's word. */
@@ -745,6 +743,13 @@ void sync_count(struct sync *, const struct imsg_ct_count *);
 bool sync_ready(const struct sync *);
 /* Records go to at least one peer. */
 bool sync_sending(const struct sync *);
+
+/* sync_in.c: what peers say */
+void sync_input(
+    struct sync *, uint32_t node, const uint8_t *, size_t, uint64_t now);
+/* What is wrong with such a datagram and what to do; NULL: nothing is. */
+const char *sync_refusal(enum crypt_res);
+/* What came in turn, as far as there is room to apply it. */
 void sync_deliver(struct sync *, uint64_t now);
 
 /* sync_barrier.c: answered when all that came before it is at the peers */

@@ -588,6 +588,31 @@ test_one_that_goes_amid_its_bulk(void **state)
 	sim_free(m);
 }
 
+/* One that a reload takes away leaves nothing of its bulk behind. */
+static void
+test_one_is_taken_away(void **state)
+{
+	struct sim *m = sim_new_of(37, 3);
+	struct sim_host *b = &m->h[1];
+
+	(void)state;
+	sim_fill(m, 2, 2500);
+	sim_role(m, 2, ROLE_MASTER);
+	for (int i = 0; i < 1000 && !b->s.brx[2].receiving; i++)
+		sim_run(m, 1000, 0);
+	assert_true(b->s.brx[2].receiving);
+	m->conf[1]->h.nnodes = 2;
+	sync_configure(&b->s, m->conf[1], NULL, m->now);
+	assert_false(b->s.brx[2].receiving);
+	sync_patient(&b->s);
+	m->lone = 2;
+	sim_fill(m, 0, 100);
+	sim_role(m, 0, ROLE_MASTER);
+	sim_run(m, 5000000, 0);
+	assert_true(sync_ready(&b->s));
+	sim_free(m);
+}
+
 /* Events were lost: not ready before the peer has the bulk that mends it. */
 static void
 test_a_gap_lasts_until_it_is_mended(void **state)
@@ -640,6 +665,7 @@ main(void)
 	    cmocka_unit_test(test_a_backlog_is_not_told),
 	    cmocka_unit_test(test_one_that_takes_nothing),
 	    cmocka_unit_test(test_one_that_goes_amid_its_bulk),
+	    cmocka_unit_test(test_one_is_taken_away),
 	    cmocka_unit_test(test_a_gap_lasts_until_it_is_mended),
 	};
 
