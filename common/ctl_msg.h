@@ -213,7 +213,9 @@ struct ctl_nat {
 	uint32_t sources;
 	uint32_t forwards;
 	uint32_t loaded; /* the wanted state is in the kernel */
+	uint32_t loading; /* an earlier one is, and nothing failed so far */
 	uint32_t grace; /* takeover grace is open */
+	uint32_t reserved;
 	uint64_t applied_us; /* ago */
 	uint64_t batches;
 	uint64_t failures;

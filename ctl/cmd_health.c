@@ -27,13 +27,6 @@ level_name(int level)
 }
 
 /* What keeps packets from passing; NULL: nothing. */
-/* A reload is done when all agree to it: natd's rules follow. */
-bool
-nat_is_loading(const struct ctl_nat *n)
-{
-	return !n->loaded && n->error[0] == '\0' && n->applied_us != CTL_NEVER;
-}
-
 static const char *
 critical(const struct answer *a, char *buf, size_t len)
 {
@@ -48,7 +41,7 @@ critical(const struct answer *a, char *buf, size_t len)
 		return "two masters suspected";
 	if (v != NULL && v->role != ROLE_MASTER && v->role != ROLE_BACKUP)
 		return "this node can not be master";
-	if (n != NULL && !n->loaded && !nat_is_loading(n)) {
+	if (n != NULL && !n->loaded && !n->loading) {
 		snprintf(buf, len, "NAT is not in the kernel%s%s",
 		    n->error[0] != '\0' ? ": " : "", n->error);
 		return buf;
@@ -64,7 +57,7 @@ warning(const struct answer *a, char *buf, size_t len)
 	const struct ctl_peer *p;
 	size_t i;
 
-	if (n != NULL && nat_is_loading(n))
+	if (n != NULL && n->loading)
 		return "NAT is as before the last reload, being changed";
 	for (i = 0; (p = answer_row(a, ROW_PEER, i)) != NULL; i++) {
 		if (p->up && (p->role == ROLE_MASTER || p->ready) &&

@@ -235,8 +235,6 @@ char *out_minute(char *buf, uint64_t real_ns); /* 2026-11-08 22:10 */
 json_t *out_json_span(uint64_t us);
 json_t *out_json_time(uint64_t real_ns);
 json_t *out_json_new(const char *command);
-/* An earlier table is in the kernel, and nothing went wrong so far. */
-bool nat_is_loading(const struct ctl_nat *);
 /* The exit code, and what is to be said of it: result, or error. */
 void out_json_end(json_t *, int code, const char *text);
 /* Print and drop it; EX_FAILED when stdout is gone. */

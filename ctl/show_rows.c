@@ -165,6 +165,7 @@ static const struct field nat_fields[] = {
     F(ctl_nat, sources, F_U32, "sources"),
     F(ctl_nat, forwards, F_U32, "forwards"),
     F(ctl_nat, loaded, F_BOOL, "loaded"),
+    F(ctl_nat, loading, F_BOOL, "loading"),
     F(ctl_nat, grace, F_BOOL, "takeover_grace"),
     F(ctl_nat, applied_us, F_SPAN, "applied_s"),
     F(ctl_nat, batches, F_U64, "batches"),

@@ -213,7 +213,7 @@ nat_line(FILE *fp, const struct answer *a)
 	if (n->loaded)
 		fprintf(fp, "kernel as configured (applied %s)",
 		    out_ago(buf, n->applied_us));
-	else if (nat_is_loading(n))
+	else if (n->loading)
 		fputs("as before the last reload, being changed", fp);
 	else
 		fprintf(fp, "not in the kernel%s%s",

@@ -443,6 +443,8 @@ view(struct nat_view *v)
 	v->conf = nat.conf;
 	v->plan = nat.wanted;
 	v->nat.loaded = nat.kernel != NULL && nat.kernel == nat.wanted;
+	v->nat.loading = nat.kernel != NULL && nat.kernel != nat.wanted &&
+	    nat.error[0] == '\0';
 	v->nat.grace = nat.role_known && nat.role == ROLE_MASTER &&
 	    now < nat.grace_until_us;
 	v->nat.applied_us =

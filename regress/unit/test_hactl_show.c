@@ -711,13 +711,13 @@ health_levels(void **state)
 	    "flows" FIGURES);
 	put_all(&a);
 	nat = (struct ctl_nat *)(void *)a.rows[ROW_NAT].v;
-	nat->loaded = 0; /* a reload's change is on its way */
+	nat->loaded = 0;
+	nat->loading = 1; /* a reload's change is on its way */
 	expect_health(
 	    &a, 1, "NAT is as before the last reload, being changed; " NOW_OK);
 	put_all(&a);
 	nat = (struct ctl_nat *)(void *)a.rows[ROW_NAT].v;
-	nat->loaded = 0;
-	nat->applied_us = CTL_NEVER;
+	nat->loaded = 0; /* somebody removed it */
 	expect_health(&a, 2, "NAT is not in the kernel; " NOW_OK);
 	put_all(&a);
 	nat = (struct ctl_nat *)(void *)a.rows[ROW_NAT].v;
