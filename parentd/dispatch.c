@@ -182,7 +182,6 @@ on_vrrp_released(struct child *c, const struct imsg *im)
 #define SETTLE_US    600000000
 /* Of the table that stays for this node's own flows: 1 in so many. */
 #define ROOM_RESERVE 64
-
 #define ROOM_AGE_US  1000000
 
 /*

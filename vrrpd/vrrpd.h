@@ -68,8 +68,7 @@ const char *vrrp_strerror(enum vrrp_error);
 #define FSM_FORCED_US      15000000U /* a failback wants this long */
 #define FSM_PRIO_COLD      1 /* of a master without flows */
 #define FSM_ANNOUNCE_US    1100000U /* between announcements on contention */
-/* A node without the flows waits for one that has them, also if it stood still.
- */
+/* One without the flows waits for one that has them and stood still. */
 #define FSM_LACKS_US       1500000U
 /* Two MASTERs, of which none has died: that syncd notices sooner. */
 #define FSM_SPLIT_US       2000000U
