@@ -73,10 +73,34 @@ static union {
 	char buf[2 * KCT_BATCH_MAX * KCT_MSG_MAX];
 } kct_out;
 
+static int
+kct_any(void *arg, const struct nlmsghdr *nlh)
+{
+	(void)arg;
+	(void)nlh;
+	return 0;
+}
+
+/*
+ * A socket alone loads no module. The first message does: ctnetlink, and
+ * conntrack with it, whose settings the parent reads next.
+ */
 int
 kct_init(void)
 {
-	return nl_open(&kct_nl, NETLINK_NETFILTER, KCT_RCVBUF);
+	struct {
+		struct nlmsghdr nlh;
+		struct nfgenmsg nfg;
+	} count = {
+	    .nlh = {.nlmsg_len = sizeof(count),
+		.nlmsg_type =
+		    NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS,
+		.nlmsg_flags = NLM_F_REQUEST},
+	};
+
+	if (nl_open(&kct_nl, NETLINK_NETFILTER, KCT_RCVBUF) == -1)
+		return -1;
+	return nl_dump(&kct_nl, &count, sizeof(count), kct_any, NULL);
 }
 
 uint32_t
