@@ -77,6 +77,7 @@ enum imsg_type {
 	IMSG_NAT_RESULT, /* P->N imsg_nat_result */
 	IMSG_NAT_LOADED, /* N->P imsg_nat_loaded, when it changes */
 	IMSG_NAT_DUMP, /* N->P imsg_nat_dump, id of the request */
+	IMSG_NAT_CHANGED, /* P->N imsg_nat_changed: not by hagw */
 	/* control */
 	IMSG_CTL_HELLO, /* C->U ctl_hello */
 	IMSG_CTL_REQUEST, /* U->C, C->P ctl_request, id */
@@ -265,6 +266,16 @@ enum nat_dump {
 struct imsg_nat_dump {
 	uint32_t what;
 	char set[32]; /* NAT_DUMP_ELEMENTS: which */
+};
+
+enum nat_changed {
+	NAT_CHANGED_PERHAPS, /* what the kernel told of it was lost */
+	NAT_CHANGED_RULES,
+	NAT_CHANGED_GONE
+};
+
+struct imsg_nat_changed {
+	uint32_t what; /* enum nat_changed */
 };
 
 /* Directions, as bits of a rule. */

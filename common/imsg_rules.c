@@ -77,6 +77,7 @@ static const struct imsg_rule rules[IMSG_MAX] = {
     RULE(NAT_RESULT, .to = N, .phases = PHASE_RUN, LEN(imsg_nat_result)),
     RULE(NAT_LOADED, .from = N, .phases = PHASE_RUN, LEN(imsg_nat_loaded)),
     RULE(NAT_DUMP, .from = N, .phases = PHASE_RUN, LEN(imsg_nat_dump)),
+    RULE(NAT_CHANGED, .to = N, .phases = PHASE_RUN, LEN(imsg_nat_changed)),
     RULE(CTL_HELLO, .user = 2, .phases = PHASE_RUN, LEN(ctl_hello)),
     RULE(CTL_REQUEST, .from = C, .user = 1, .phases = PHASE_RUN,
 	LEN(ctl_request)),

@@ -19,8 +19,14 @@
 #define RETRY_MAX_US   30000000
 /* The kernel can take long over a batch, and a takeover has other work. */
 #define GRACE_LATER_US 1000000
-/* Between two looks whether somebody else changed the table. */
+/*
+ * Between two looks whether somebody else changed the table. The kernel tells
+ * of it, but not of what happens right beside a batch of hagw's own.
+ */
 #define LOOK_AGAIN_US  60000000
+#define LOOK_AFTER_US  1000000
+/* Who changes it all the time shall not keep hagwd busy. */
+#define MEND_PAUSE_US  1000000
 
 /* qsort asks how much memory there is before it takes some. */
 static const struct sandbox_call natd_calls[] = {
@@ -57,6 +63,8 @@ static struct {
 	enum busy busy;
 	bool rebuild; /* the rules were read: they are not as they should be */
 	bool look; /* are they still? */
+	bool spoiled; /* they are not: somebody changed the table */
+	uint64_t mended_us; /* 0: never */
 	struct nat_batch batch; /* under way; for what it says of errors */
 	uint32_t batch_id;
 	bool role_known;
@@ -233,16 +241,58 @@ have_look(enum state_result res, const struct nat_found *f)
 }
 
 static void
+look_in(uint64_t us)
+{
+	struct timeval tv = clock_tv(us);
+
+	proc_watch(nat.look_again, &tv);
+}
+
+static void
 look_again(int fd, short what, void *arg)
 {
-	struct timeval tv = clock_tv(LOOK_AGAIN_US);
-
 	(void)fd;
 	(void)what;
 	(void)arg;
 	nat.look = nat.kernel != NULL;
-	proc_watch(nat.look_again, &tv);
+	look_in(LOOK_AGAIN_US);
 	step();
+}
+
+static void
+on_changed(const struct imsg *m)
+{
+	struct imsg_nat_changed msg;
+
+	if (imsg_get(m, &msg, sizeof(msg)) == -1)
+		return;
+	if (msg.what == NAT_CHANGED_PERHAPS) {
+		nat.look = nat.kernel != NULL;
+	} else {
+		nat.spoiled = true;
+		proc_event("table " HAGW_NFT_TABLE ": somebody %s it, loading "
+			   "it anew",
+		    msg.what == NAT_CHANGED_GONE ? "removed" : "changed");
+	}
+	step();
+}
+
+/* What the kernel holds is not known any more. False: later. */
+static bool
+mend(void)
+{
+	uint64_t now = clock_us();
+	struct timeval tv = clock_tv(MEND_PAUSE_US);
+
+	if (nat.mended_us != 0 && now - nat.mended_us < MEND_PAUSE_US) {
+		proc_watch(nat.retry, &tv);
+		return false;
+	}
+	nat.mended_us = now;
+	nat.spoiled = false;
+	set_plan(&nat.kernel, NULL);
+	nat.rebuild = true;
+	return true;
 }
 
 static void
@@ -301,7 +351,7 @@ static void
 step(void)
 {
 	if (nat.busy != BUSY_NOT || nat.wanted == NULL ||
-	    evtimer_pending(nat.retry, NULL))
+	    evtimer_pending(nat.retry, NULL) || (nat.spoiled && !mend()))
 		return;
 	if (nat.kernel == NULL && !nat.rebuild) {
 		nat.busy = BUSY_READING;
@@ -360,6 +410,7 @@ on_result(const struct imsg *m)
 		nat.grace_open = nat.grace_sent_ms == NAT_GRACE_OPEN;
 	}
 	nft_batch_free(&nat.batch);
+	look_in(LOOK_AFTER_US);
 	step();
 }
 
@@ -456,6 +507,7 @@ view(struct nat_view *v)
 
 static const struct proc_handler handlers[] = {
     {IMSG_NAT_RESULT, on_result},
+    {IMSG_NAT_CHANGED, on_changed},
     {IMSG_FD_NFT_DUMP, state_fd},
     {IMSG_VRRP_ROLE, on_role},
     {IMSG_CTL_SHOW, show_request},

@@ -123,6 +123,7 @@ void confine(void);
 
 /* dispatch.c */
 void dispatch(struct child *, const struct imsg *);
+void dispatch_nat_changed(enum nat_changed);
 
 /* reconf.c */
 /* Give a fresh child the running configuration. */

@@ -459,6 +459,14 @@ on_nat_commit(struct child *c, const struct imsg *im)
 	child_send(PROC_NAT, IMSG_NAT_RESULT, im->hdr.id, &res, sizeof(res));
 }
 
+void
+dispatch_nat_changed(enum nat_changed what)
+{
+	struct imsg_nat_changed msg = {what};
+
+	child_send(PROC_NAT, IMSG_NAT_CHANGED, 0, &msg, sizeof(msg));
+}
+
 static void
 on_nat_loaded(struct child *c, const struct imsg *im)
 {

@@ -420,6 +420,8 @@ open_kernel(void)
 	if (kct_init() == -1)
 		fatal("conntrack: netlink is not available (is "
 		      "nf_conntrack_netlink loaded?)");
+	if (knft_watch(hagwd.base, dispatch_nat_changed) == -1)
+		fatal("nftables: netlink is not available");
 	if (announce_init(hagwd.base) == -1)
 		fatal("announcements");
 	if (sysctl_apply(hagwd.opt.rundir) == -1)

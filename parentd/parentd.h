@@ -123,6 +123,8 @@ struct knft_result {
 	uint32_t seq; /* of the refused message; 0: unknown */
 };
 
+/* cb hears when somebody else changed table inet hagw. -1 errno */
+int knft_watch(struct event_base *, void (*cb)(enum nat_changed));
 /* Send one batch (BEGIN ... END, already checked). 0 or -1, as in result. */
 int knft_batch(const void *msgs, size_t len, struct knft_result *);
 /* A socket with the dump of one kind of object of table inet hagw sent. */
