@@ -475,8 +475,12 @@ flush_pending(struct sync *s)
 		to_peers(s, rec);
 	}
 	coalesce_clear(&s->pending);
-	if (s->dump.kind == DUMP_BULK && s->overlay.overflow)
+	if (s->dump.kind == DUMP_BULK && s->overlay.overflow) {
+		log_warnx("peer %s: too many changes during its bulk, which "
+			  "begins anew",
+		    s->peers[s->dump.peer]->name);
 		bulk_behind(s, s->dump.peer);
+	}
 }
 
 static void

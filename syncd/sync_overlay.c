@@ -4,6 +4,7 @@
  * then. What those said is kept for two reads and put on top: a flow that
  * was deleted meanwhile must not come back as a ghost.
  */
+#include <sodium.h>
 #include <string.h>
 
 #include "syncd.h"
@@ -11,9 +12,35 @@
 #define PROBES   16
 #define LIFETIME 2 /* reads */
 
+/*
+ * Who makes flows through the gateway chooses their tuples: a bulk that is
+ * cut off when a few of them meet must not be theirs to cut off. The key is
+ * another for each dump.
+ */
+static size_t
+slot(const struct overlay *o, const struct ct_rec *r)
+{
+	struct {
+		union addr src, dst;
+		uint32_t proto;
+		uint16_t sport, dport;
+	} in = {
+	    r->orig.src, r->orig.dst, r->proto, r->orig.sport, r->orig.dport};
+	union {
+		uint8_t bytes[crypto_shorthash_BYTES];
+		uint64_t v;
+	} out;
+
+	crypto_shorthash(out.bytes, (const uint8_t *)&in, sizeof(in), o->key);
+	return out.v % OVERLAY_MAX;
+}
+
 void
 overlay_clear(struct overlay *o)
 {
+	uint64_t key[] = {crypt_random(), crypt_random()};
+
+	memcpy(o->key, key, sizeof(o->key));
 	for (size_t i = 0; i < OVERLAY_MAX; i++)
 		o->slots[i].turn = 0;
 	o->turn = 1;
@@ -55,7 +82,7 @@ put(struct overlay *o, size_t i, const struct ct_rec *live)
 void
 overlay_note(struct overlay *o, const struct ct_rec *live)
 {
-	size_t at = tuple_hash(live) % OVERLAY_MAX;
+	size_t at = slot(o, live);
 	size_t room = OVERLAY_MAX;
 
 	for (size_t k = 0; k < PROBES; k++) {
@@ -78,7 +105,7 @@ overlay_note(struct overlay *o, const struct ct_rec *live)
 const struct ct_rec *
 overlay_find(const struct overlay *o, const struct ct_rec *rec)
 {
-	size_t at = tuple_hash(rec) % OVERLAY_MAX;
+	size_t at = slot(o, rec);
 
 	for (size_t k = 0; k < PROBES; k++) {
 		size_t i = (at + k) % OVERLAY_MAX;

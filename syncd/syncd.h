@@ -477,6 +477,7 @@ void announced_clear(struct announced *);
 #define OVERLAY_MAX 32768 /* a sweep under churn, while hagwd is busy */
 
 struct overlay {
+	uint8_t key[16]; /* of the hash */
 	uint32_t turn; /* dump reads so far */
 	bool overflow;
 	struct {

@@ -281,6 +281,25 @@ test_overlay(void **state)
 	assert_null(overlay_find(&ov, &up));
 }
 
+/* Who makes flows may choose tuples that meet in a hash without a key. */
+static void
+test_overlay_of_chosen_tuples(void **state)
+{
+	struct ct_rec r = flow(CT_OP_NEW, 1);
+	unsigned int met = 0;
+
+	(void)state;
+	overlay_clear(&ov);
+	for (uint32_t i = 0; met < 64; i++) {
+		r.orig.src.w[0] = i;
+		if (tuple_hash(&r) % OVERLAY_MAX != 5)
+			continue;
+		overlay_note(&ov, &r);
+		met++;
+	}
+	assert_false(ov.overflow);
+}
+
 static void
 test_sanitise(void **state)
 {
@@ -351,6 +370,7 @@ main(void)
 	    cmocka_unit_test(test_coalesce),
 	    cmocka_unit_test(test_coalesce_full),
 	    cmocka_unit_test(test_overlay),
+	    cmocka_unit_test(test_overlay_of_chosen_tuples),
 	    cmocka_unit_test(test_sanitise),
 	    cmocka_unit_test(test_settle_timeout),
 	};
