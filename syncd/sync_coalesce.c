@@ -96,6 +96,9 @@ fold(struct coalesce *c, struct ct_rec *have, const struct ct_rec *rec)
 		*have = *rec;
 	else
 		record_merge(have, rec);
+	/* its entry became another flow's */
+	if (rec->fields & CTF_TCP && !(rec->fields & CTF_OVER))
+		have->fields &= (uint16_t)~CTF_OVER;
 }
 
 /* May rec be put into have, or must both be said one after the other? */

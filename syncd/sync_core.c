@@ -382,19 +382,43 @@ sync_unfit(struct sync *s, bool unfit)
 /* what happens here */
 
 /*
- * A TCP flow's first event that counts is an update: where no peer heard of
- * it, trying to create it first spares the peer a failure. Asked of each
- * event, before what follows it is folded in: a flow may end in the same
- * flush.
+ * Picked up in its middle by the kernel (at a takeover, say), a flow becomes
+ * established without an event, and assured by a later packet, whose event
+ * does not say the state: only that much time is left.
+ */
+static bool
+picked_up(const struct sync *s, const struct ct_rec *r)
+{
+	const uint32_t *t = s->timeouts.tcp;
+	uint32_t closing = 0;
+
+	if (r->proto != IPPROTO_TCP || !(r->status & IPS_ASSURED) ||
+	    !(r->fields & CTF_STATUS) || !(r->fields & CTF_TIMEOUT) ||
+	    r->fields & (CTF_TCP | CTF_OVER))
+		return false;
+	for (int i = TCP_CONNTRACK_FIN_WAIT; i <= TCP_CONNTRACK_CLOSE; i++)
+		if (t[i] > closing)
+			closing = t[i];
+	return r->timeout_s > closing && !announced_has(&s->announced, r->id);
+}
+
+/*
+ * A TCP flow's first event that counts is an update: as a new flow it is
+ * created, and what is left of an earlier one with its tuple gives way. Asked
+ * of each event, before what follows it is folded in: a flow may end in the
+ * same flush.
  */
 static void
 choose_op(struct sync *s, struct ct_rec *rec)
 {
 	if ((rec->fields & CTF_ID) == 0)
 		return;
+	if (rec->op == CT_OP_UPDATE && picked_up(s, rec)) {
+		rec->tcp_state = TCP_CONNTRACK_ESTABLISHED;
+		rec->fields |= CTF_TCP;
+	}
 	if (rec->op == CT_OP_UPDATE && (rec->fields & CTF_TCP) &&
-	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED &&
-	    !announced_has(&s->announced, rec->id))
+	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED)
 		rec->op = CT_OP_NEW;
 	announced_set(&s->announced, rec->id,
 	    rec->op != CT_OP_DELETE && !(rec->fields & CTF_OVER));

@@ -109,7 +109,7 @@ pace_gather(struct pace *p, uint64_t now)
 
 /*
  * Conntrack ids are random: their low bits are hash enough. Two flows may
- * share a bit, so it decides only what is tried first at the peer.
+ * share a bit, so nothing may rest on it that is not right by other means.
  */
 static uint64_t *
 word(struct announced *a, uint32_t id)
@@ -124,9 +124,9 @@ announced_fetch(const struct announced *a, uint32_t id)
 }
 
 bool
-announced_has(struct announced *a, uint32_t id)
+announced_has(const struct announced *a, uint32_t id)
 {
-	return (*word(a, id) >> id % 64 & 1) != 0;
+	return (a->bits[id % ANNOUNCED_BITS / 64] >> id % 64 & 1) != 0;
 }
 
 void

@@ -469,7 +469,7 @@ uint64_t pace_gather(struct pace *, uint64_t now);
 bool pace_dense(const struct pace *, uint64_t now);
 /* Into a cache: it will be asked for. */
 void announced_fetch(const struct announced *, uint32_t id);
-bool announced_has(struct announced *, uint32_t id);
+bool announced_has(const struct announced *, uint32_t id);
 void announced_set(struct announced *, uint32_t id, bool on);
 void announced_clear(struct announced *);
 

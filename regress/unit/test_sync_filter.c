@@ -225,6 +225,17 @@ test_coalesce(void **state)
 	add(up);
 	assert_int_equal(co.n, 1);
 	assert_int_equal(co.recs[0].op, CT_OP_UPDATE);
+	/* over, and its entry used for another flow in the same flush */
+	up.fields = CTF_OVER;
+	add(up);
+	up.fields = CTF_STATUS;
+	add(up);
+	assert_true(co.recs[0].fields & CTF_OVER);
+	up.fields = CTF_STATUS | CTF_TCP;
+	up.tcp_state = TCP_CONNTRACK_SYN_SENT;
+	add(up);
+	assert_int_equal(co.n, 1);
+	assert_false(co.recs[0].fields & CTF_OVER);
 }
 
 static void

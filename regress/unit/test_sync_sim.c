@@ -588,6 +588,67 @@ test_one_that_goes_amid_its_bulk(void **state)
 	sim_free(m);
 }
 
+/* An update of the master's, as its kernel tells it. */
+static void
+update(struct sim *m, struct ct_rec rec, uint16_t fields)
+{
+	rec.op = CT_OP_UPDATE;
+	rec.fields = fields;
+	sync_events(&m->h[0].s, &rec, 1, m->now);
+	sim_run(m, 100000, 0);
+}
+
+/*
+ * Assured after it was picked up in its middle: the event does not say its
+ * state, and it is established all the same.
+ */
+static void
+test_picked_up(void **state)
+{
+	struct sim *m = sim_new(38);
+	struct ct_rec *a = &m->h[0].flows[1].rec;
+	struct sim_flow *b = &m->h[1].flows[1];
+
+	(void)state;
+	sim_fill(m, 0, 10);
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+	b->alive = false; /* was half open, and swept */
+	announced_set(&m->h[0].s.announced, a->id, false);
+	update(m, *a, CTF_ID | CTF_STATUS | CTF_TIMEOUT);
+	assert_true(b->alive);
+	assert_true(b->rec.fields & CTF_TCP);
+	assert_int_equal(b->rec.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	sim_free(m);
+}
+
+/* The next flow with the tuple of one that is over is not that one. */
+static void
+test_a_port_is_used_again(void **state)
+{
+	struct sim *m = sim_new(39);
+	struct ct_rec *a = &m->h[0].flows[1].rec;
+	struct sim_flow *b = &m->h[1].flows[1];
+
+	(void)state;
+	sim_fill(m, 0, 10);
+	a->mark = 5;
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+	a->tcp_state = TCP_CONNTRACK_LAST_ACK;
+	update(m, *a, CTF_ID | CTF_STATUS | CTF_TCP | CTF_OVER);
+	assert_true(ct_tcp_over(b->rec.tcp_state));
+	assert_int_equal(b->rec.mark, 5);
+	a->id = ++m->h[0].next_id;
+	a->tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	a->mark = 0; /* which the kernel does not say */
+	announced_set(&m->h[0].s.announced, a->id, true); /* another's bit */
+	update(m, *a, CTF_ID | CTF_STATUS | CTF_TCP);
+	assert_int_equal(b->rec.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(b->rec.mark, 0);
+	sim_free(m);
+}
+
 /* One that a reload takes away leaves nothing of its bulk behind. */
 static void
 test_one_is_taken_away(void **state)
@@ -665,6 +726,8 @@ main(void)
 	    cmocka_unit_test(test_a_backlog_is_not_told),
 	    cmocka_unit_test(test_one_that_takes_nothing),
 	    cmocka_unit_test(test_one_that_goes_amid_its_bulk),
+	    cmocka_unit_test(test_picked_up),
+	    cmocka_unit_test(test_a_port_is_used_again),
 	    cmocka_unit_test(test_one_is_taken_away),
 	    cmocka_unit_test(test_a_gap_lasts_until_it_is_mended),
 	};
