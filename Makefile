@@ -20,7 +20,8 @@ SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined \
 else
 B := build
 SANFLAGS :=
-HARDEN := -D_FORTIFY_SOURCE=2
+# Anew: a compiler (Ubuntu's) or a packager's flags have defined it already.
+HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 # A record passes through a dozen small files; clang's needs another ar and ld.
 LTO := $(if $(findstring clang,$(CC)),,-flto=auto)
 endif
@@ -34,7 +35,8 @@ ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) -fPIE -fstack-protector-strong \
 	-fstack-clash-protection -fcf-protection $(HARDEN) $(LTO) $(SANFLAGS)
 # Ties parent and children of one build together.
 BUILD_ID := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo release)
-CPPFLAGS += -D_GNU_SOURCE -Icommon
+# Added to those of the command line too, which else replace them.
+override CPPFLAGS += -D_GNU_SOURCE -Icommon
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS) $(LDFLAGS)
 
 # V=1 shows the commands.
@@ -142,8 +144,8 @@ $(B)/unit/test_nat_%: FIRST = $(B)/libnatd.a
 $(B)/unit/test_hactl_%: FIRST = $(B)/libhactl.a
 $(B)/unit/test_ctld%: FIRST = $(B)/libctld.a
 
-$(B)/obj/regress/unit/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd -Inatd \
-	-Ictl
+$(B)/obj/regress/unit/%.o: override CPPFLAGS += -I. -Iparentd -Ivrrpd \
+	-Isyncd -Inatd -Ictl
 
 unit-bins: $(UNIT_BIN)
 
@@ -185,8 +187,8 @@ USES_nft_dump := $(FUZZ_CONF) $(FUZZ_NATD) regress/fuzz/nlmutate.c \
 FUZZ_LIBS = $(call lib,libevent libbsd libsodium libmnl libnftnl \
 	yaml-0.1)
 
-build/fuzz/obj/regress/fuzz/%.o: CPPFLAGS += -I. -Iparentd -Ivrrpd -Isyncd \
-	-Inatd -Ictl -Iregress/fuzz
+build/fuzz/obj/regress/fuzz/%.o: override CPPFLAGS += -I. -Iparentd \
+	-Ivrrpd -Isyncd -Inatd -Ictl -Iregress/fuzz
 
 define FUZZ_PROG
 build/fuzz/fuzz_$(1): $$(patsubst %.c,build/fuzz/obj/%.o,\
@@ -389,6 +391,6 @@ $(B)/build-id: .FORCE
 	@echo $(BUILD_ID) | cmp -s - $@ || echo $(BUILD_ID) >$@
 .FORCE:
 
-$(B)/obj/common/hagw.o: CPPFLAGS += -DHAGW_BUILD=\"$(BUILD_ID)\"
+$(B)/obj/common/hagw.o: override CPPFLAGS += -DHAGW_BUILD=\"$(BUILD_ID)\"
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

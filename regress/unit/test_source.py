@@ -2,6 +2,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 TOP = Path(__file__).resolve().parents[2]
 
 
@@ -26,6 +28,17 @@ def test_lint():
 def test_manuals():
     run("mandoc", "-Tlint", "-W", "warning", "etc/hagwd.8", "etc/hactl.8",
         "build/hagw-site.5")
+
+
+@pytest.mark.parametrize("how", [["make"], ["env", "make"]])
+@pytest.mark.parametrize("flag", ["CPPFLAGS=-D_FORTIFY_SOURCE=3",
+                                  "CFLAGS=-O2 -D_FORTIFY_SOURCE=3",
+                                  "CC=gcc -D_FORTIFY_SOURCE=3"])
+def test_flags_of_others(tmp_path, how, flag):
+    """A packager's, as word or environment, or built in (Ubuntu's gcc)."""
+    run(how[0], flag, *how[1:], "-s", f"B={tmp_path}",
+        f"{tmp_path}/obj/common/fmt.o", f"{tmp_path}/obj/common/hagw.o",
+        f"{tmp_path}/obj/regress/unit/test_proc.o")
 
 
 def test_shell():
