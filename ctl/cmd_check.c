@@ -84,13 +84,22 @@ load(const struct args *args, struct check *c)
 	c->conf = conf_load(args->conf, c->node, &c->report);
 }
 
-/* The key is root's alone: others can not say anything about it. */
+/* Why the key is not read here; NULL: it is. */
+static const char *
+key_unread(const struct args *args, const struct check *c)
+{
+	if (c->node == NULL || !is_this_host(args))
+		return "another host's";
+	return geteuid() != 0 ? "not root" : NULL;
+}
+
 static void
-check_key(struct check *c)
+check_key(const struct args *args, struct check *c)
 {
 	uint8_t key[HAGW_SYNC_KEYLEN];
 
-	if (c->conf == NULL || c->conf->h.sync.npaths == 0 || geteuid() != 0)
+	if (c->conf == NULL || c->conf->h.sync.npaths == 0 ||
+	    key_unread(args, c) != NULL)
 		return;
 	conf_read_key(
 	    c->conf->h.sync.key_file, key, c->key_why, sizeof(c->key_why));
@@ -130,8 +139,8 @@ print_text(const struct args *args, const struct check *c, int code)
 	else
 		printf("for the site (this host is none of its nodes; -N "
 		       "names one)");
-	if (c->conf->h.sync.npaths > 0 && geteuid() != 0)
-		printf("; the key file was not read (not root)");
+	if (c->conf->h.sync.npaths > 0 && key_unread(args, c) != NULL)
+		printf("; the key file was not read (%s)", key_unread(args, c));
 	putchar('\n');
 }
 
@@ -142,7 +151,7 @@ cmd_check(const struct args *args)
 	int code;
 
 	load(args, &c);
-	check_key(&c);
+	check_key(args, &c);
 	code = c.conf == NULL || c.key_why[0] != '\0' ? EX_WRONG : EX_DONE;
 	if (args->json)
 		print_json(args, &c, code);

@@ -26,6 +26,8 @@
 #define TIMERS_MAX    16 /* hagwd has ten, one for each child among them */
 #define REALTIME_PRIO 5 /* below vrrpd's */
 #define START_WAIT_MS 30000 /* of whoever starts it */
+/* Trying again does not help: hagw.service does not. */
+#define EXIT_REFUSED  2
 
 struct daemon hagwd = {
     .opt = {.conf_path = HAGW_DEFAULT_CONF, .rundir = HAGW_DEFAULT_RUNDIR},
@@ -42,13 +44,13 @@ usage(void)
 	    "usage: hagwd [-dnvV] [-f file] [-N node] [-r directory]\n"
 	    "  -d            stay in the foreground, log to standard error\n"
 	    "  -f file       site file (" HAGW_DEFAULT_CONF ")\n"
-	    "  -n            check the site file and exit\n"
+	    "  -n            check what a start would, and exit\n"
 	    "  -N node       this node's name (else " HAGW_DEFAULT_NODE
 	    ", else the hostname)\n"
 	    "  -r directory  run directory (" HAGW_DEFAULT_RUNDIR ")\n"
 	    "  -v            log more\n"
 	    "  -V            print the version\n");
-	exit(2);
+	exit(EXIT_REFUSED);
 }
 
 static void
@@ -99,37 +101,6 @@ load_conf(const char *node)
 		conf_report_print(stderr, &report);
 	conf_report_free(&report);
 	return conf;
-}
-
-/* Without a word: is the file good, and this one of its nodes? */
-static bool
-names_node(const char *node)
-{
-	struct conf_report report;
-	struct conf *conf;
-	bool found;
-
-	conf_report_init(&report, hagwd.opt.conf_path);
-	conf = conf_load(hagwd.opt.conf_path, NULL, &report);
-	found = conf != NULL && conf_node_find(conf, node) != -1;
-	conf_report_free(&report);
-	conf_free(conf);
-	return found;
-}
-
-/* -n also runs where the site's nodes are not: then no node is checked. */
-static int
-check_only(void)
-{
-	bool sure;
-	const char *node = conf_node_name(hagwd.opt.node, &sure);
-	struct conf *conf = load_conf(sure || names_node(node) ? node : NULL);
-
-	if (conf == NULL)
-		return 2;
-	printf("%s: configuration ok\n", hagwd.opt.conf_path);
-	conf_free(conf);
-	return 0;
 }
 
 static void
@@ -389,26 +360,55 @@ absolute(const char *path)
 	return full; /* for the life of the process */
 }
 
+/* root's alone: of others only -n comes here, and does without. */
+static void
+check_key(const struct conf *conf)
+{
+	char why[CTL_TEXT_MAX];
+
+	if (conf->h.sync.npaths == 0 || geteuid() != 0)
+		return;
+	if (conf_read_key(conf->h.sync.key_file, hagwd.key, why, sizeof(why)) ==
+	    -1) {
+		log_line(LOG_CRIT, why);
+		exit(EXIT_REFUSED);
+	}
+}
+
 /* What must be right before anything in the kernel is touched. */
+static struct conf *
+check_start(void)
+{
+	bool sure;
+	struct conf *conf = load_conf(conf_node_name(hagwd.opt.node, &sure));
+
+	if (conf == NULL)
+		exit(EXIT_REFUSED);
+	check_users();
+	child_check_programs();
+	check_key(conf);
+	return conf;
+}
+
+static int
+check_only(void)
+{
+	struct conf *conf = check_start();
+
+	printf("%s: configuration ok%s\n", hagwd.opt.conf_path,
+	    conf->h.sync.npaths > 0 && geteuid() != 0
+		? "; the key file was not read (not root)"
+		: "");
+	conf_free(conf);
+	return 0;
+}
+
 static void
 prepare(void)
 {
-	bool sure;
-	const char *node = conf_node_name(hagwd.opt.node, &sure);
-	char why[CTL_TEXT_MAX];
-	struct conf *conf;
-
 	if (geteuid() != 0)
 		fatalx("hagwd must be started as root (it drops what it can)");
-	if ((conf = load_conf(node)) == NULL)
-		exit(2);
-	check_users();
-	child_check_programs();
-	if (conf->h.sync.npaths > 0 &&
-	    conf_read_key(conf->h.sync.key_file, hagwd.key, why, sizeof(why)) ==
-		-1)
-		fatalx("%s", why);
-	reconf_adopt_conf(conf);
+	reconf_adopt_conf(check_start());
 	take_rundir();
 	hagwd.opt.conf_path = absolute(hagwd.opt.conf_path);
 	hagwd.opt.rundir = absolute(hagwd.opt.rundir);

@@ -92,12 +92,14 @@ def test_key_file(host, how, message):
     proc = start(host, site=lab.edit_site(host.site.read_text(),
                                           key_file=key))
     assert "bad.key" in proc.stderr and re.search(message, proc.stderr), proc
+    assert proc.returncode == 2
 
 
 def test_node_not_in_the_file(host):
     proc = start(host, "-N", "nat3")
     assert "nat3" in proc.stderr, proc
     assert "nat1" in proc.stderr, proc  # those there are
+    assert proc.returncode == 2
 
 
 def test_site_file_missing(host):

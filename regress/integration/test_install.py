@@ -80,11 +80,13 @@ def test_manuals(tree, page):
     assert proc.stdout == "" and proc.returncode == 0, proc.stdout
 
 
-@pytest.mark.parametrize("name", ["firewall-pair", "minimal", "nat-pair"])
-def test_examples_pass_the_check(tree, name):
+@pytest.mark.parametrize("name, node", [
+    ("firewall-pair", "fw-2"), ("minimal", "gw-1"), ("nat-pair", "nat2")])
+def test_examples_pass_the_check(tree, name, node):
     path = tree / f"usr/share/doc/hagw/examples/site-{name}.yaml"
-    proc = lab.call([tree / "usr/sbin/hagwd", "-n", "-f", path], check=False)
-    assert proc.returncode == 0, proc
+    proc = lab.call([tree / "usr/bin/hactl", "-f", path, "-N", node, "check"],
+                    check=False)
+    assert proc.returncode == 0 and proc.stderr == "", proc
 
 
 @pytest.fixture(scope="module")

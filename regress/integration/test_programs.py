@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from lab.gateway import HACTL, HAGWD
+from lab.gateway import HACTL, HAGWD, new_key
 
 # On this host lo is there; the other interface is not.
 SITE = """\
@@ -45,6 +45,14 @@ def site(tmp_path):
     return path
 
 
+@pytest.fixture
+def synced(site, tmp_path):
+    """The site with a sync block, and the key it names."""
+    key = new_key(tmp_path / "sync.key")
+    site.write_text(f"{SITE}sync:\n  over: [lan]\n  key_file: {key}\n")
+    return site, key
+
+
 def test_check_warns_of_a_missing_interface(site):
     """A misspelt name is found before the node is in FAULT for it."""
     for words in ((), ("-N", "gw-1")):
@@ -66,24 +74,86 @@ def test_check_for_another_host(site):
     assert (code, err) == (0, "") and "ok, for the site" in out
 
 
-@pytest.mark.parametrize("words, name", [
-    ((), "gw-1"), (("-N", "gw-1"), "elsewhere"), ((), "elsewhere")])
-def test_hagwd_warns_once(site, words, name):
-    """Whichever node the file is checked for, or none."""
-    site.write_text(SITE + "sync:\n  over: [lan]\n")
+def test_check_for_another_host_asks_for_no_key(synced):
+    """It is there, not here."""
+    site, key = synced
+    key.unlink()
+    for words in (("-N", "gw-1"), ()):
+        code, out, _ = run(HACTL, "-f", site, *words, "check")
+        assert code == 0 and "key file was not read (another host's)" in out
+        code, out, _ = run(HACTL, "-j", "-f", site, *words, "check")
+        assert code == 0 and json.loads(out)["key_error"] is None
+    code, _, err = run(HACTL, "-f", site, "check", name="gw-1")
+    assert code == 2 and f"{key}: no such key" in err
+
+
+# What -n, and a start, find the node's name in.
+NODE = pytest.mark.parametrize("words, name", [
+    ((), "gw-1"), (("-N", "gw-1"), "elsewhere")])
+
+
+@NODE
+def test_hagwd_warns_once(synced, words, name):
+    site, _ = synced
     code, out, err = run(HAGWD, "-n", "-f", site, *words, name=name)
     assert (code, out) == (0, f"{site}: configuration ok\n")
     assert err.count("sync has nobody to talk to") == 1
     assert err.count("1 warning\n") == 1
 
 
-@pytest.mark.parametrize("words, name", [
-    ((), "gw-1"), (("-N", "gw-1"), "elsewhere"), ((), "elsewhere")])
+@NODE
 def test_hagwd_names_an_error_once(site, words, name):
     site.write_text(SITE + "sync:\n  over: [lam]\n")
     code, out, err = run(HAGWD, "-n", "-f", site, *words, name=name)
     assert (code, out) == (2, "")
     assert err.count("lam") == 2 and err.count(": error: ") == 1
+
+
+def test_hagwd_on_a_host_that_is_none_of_the_nodes(site):
+    """As a start there: refused, with what to do about it."""
+    code, out, err = run(HAGWD, "-n", "-f", site)
+    assert (code, out) == (2, "")
+    assert 'node "elsewhere" is not in nodes: (gw-1)' in err
+    assert "name it with -N or in /etc/hagw/node" in err
+    assert run(HAGWD, "-d", "-f", site, "-r", site.parent / "run") == \
+        (code, out, err)
+
+
+@pytest.mark.parametrize("how, message", [
+    ("missing", "no such key"), ("mode", "mode 0644, must be 0600"),
+    ("short", "must hold 32 bytes")])
+def test_hagwd_with_a_bad_key(synced, how, message):
+    """-n says what a start would."""
+    site, key = synced
+    if how == "missing":
+        key.unlink()
+    elif how == "mode":
+        key.chmod(0o644)
+    else:
+        key.write_bytes(b"short")
+    words = ("-f", site, "-N", "gw-1", "-r", site.parent / "run")
+    said = [run(HAGWD, way, *words) for way in ("-n", "-d")]
+    for code, out, err in said:
+        assert (code, out) == (2, "") and f"{key}: {message}" in err
+    # but for the time of day
+    assert len({err.splitlines()[-1].split(" ", 1)[1]
+                for _, _, err in said}) == 1
+    assert not (site.parent / "run").exists()
+
+
+def test_hagwd_without_root(synced):
+    """The key is root's: that it was not read is said, no more."""
+    site, key = synced
+    key.unlink()
+    with open(site, encoding="utf-8") as text:
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+             HAGWD, "-n", "-f", f"/dev/fd/{text.fileno()}", "-N", "gw-1"],
+            pass_fds=[text.fileno()], capture_output=True, text=True,
+            timeout=20, check=False)
+    assert done.returncode == 0, done
+    assert done.stdout.endswith("configuration ok; the key file was not read "
+                                "(not root)\n")
 
 
 def test_hagwd_for_a_node_that_is_not_there(site):
