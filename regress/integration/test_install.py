@@ -56,6 +56,8 @@ def test_unit_file(tree):
     text = unit.read_text()
     assert "Type=notify" in text and "WatchdogSec=" in text
     assert "Restart=always" in text
+    # test_bad_input has what ends with 2, and what does not
+    assert "\nRestartPreventExitStatus=2\n" in text
     kept = re.findall(r"^    (CAP_\w+),", (
         lab.TOP / "parentd" / "confine.c").read_text(), re.M)
     allowed = re.search("CapabilityBoundingSet=(.*)", text).group(1).split()
@@ -138,4 +140,8 @@ def test_init_script(tree, box):
     assert box.pids() == []
     script("status", 3)
     script("stop")
+    box.site.write_text(before.replace("vrid: 10", "vrid: x"))
+    assert "error" in script("start", 1)  # once: it is not tried again
+    assert box.pids() == []
+    script("status", 3)
     script("nonsense", 2)
