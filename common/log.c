@@ -1,15 +1,34 @@
+#include <sys/stat.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "log.h"
 
 static const char *log_name = "hagw";
 static int log_stderr = 1;
 static int log_verbose;
+static bool log_journal;
 static void (*log_sink)(int, const char *);
+
+/* Whether systemd's journal reads standard error, as systemd.exec(5) has it. */
+static bool
+journal_reads_stderr(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat st;
+	char own[48];
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return false;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return strcmp(stream, own) == 0;
+}
 
 void
 log_init(const char *name, int debug, int verbose)
@@ -17,6 +36,7 @@ log_init(const char *name, int debug, int verbose)
 	log_name = name;
 	log_stderr = debug;
 	log_verbose = verbose;
+	log_journal = debug && journal_reads_stderr();
 	if (!debug)
 		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
@@ -31,6 +51,12 @@ int
 log_getverbose(void)
 {
 	return log_verbose;
+}
+
+bool
+log_to_journal(void)
+{
+	return log_journal;
 }
 
 void
@@ -57,6 +83,8 @@ log_line(int pri, const char *line)
 {
 	if (log_sink != NULL)
 		log_sink(pri, line);
+	else if (log_journal) /* it has a clock: sd-daemon(3) */
+		fprintf(stderr, "<%d>%s\n", LOG_PRI(pri), line);
 	else if (log_stderr)
 		log_to_stderr(line);
 	else

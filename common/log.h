@@ -6,18 +6,21 @@
 #define LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <syslog.h>
 
 #define LOG_LINE_MAX 512 /* bytes with the NUL */
 
 /*
- * log_init: dest is stderr when debug is set, else syslog. verbose 0 hides
- * debug lines. name is the program's, not copied.
+ * log_init: dest is stderr when debug is set, else syslog. Where stderr is
+ * systemd's journal, lines have their priority in front and no time. verbose
+ * 0 hides debug lines. name is the program's, not copied.
  */
 void log_init(const char *name, int debug, int verbose);
 void log_setverbose(int);
 int log_getverbose(void);
+bool log_to_journal(void);
 
 /* Where lines go instead (a child's socketpair); NULL puts it back. */
 void log_setsink(void (*)(int pri, const char *line));

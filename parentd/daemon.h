@@ -133,6 +133,8 @@ void reconf_drained(
 /* Start a reload; ctl_id gets the report and the end, 0: nobody. */
 void reconf_reload(uint32_t ctl_id);
 void reconf_child_died(struct child *);
+/* A report as hactl check prints it, to who asked; 0: into the log. */
+void reconf_report(uint32_t ctl_id, const struct conf_report *);
 /* Replace hagwd.conf and what is derived from it. */
 void reconf_adopt_conf(struct conf *);
 

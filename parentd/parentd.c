@@ -97,7 +97,9 @@ load_conf(const char *node)
 
 	conf_report_init(&report, hagwd.opt.conf_path);
 	conf = conf_load(hagwd.opt.conf_path, node, &report);
-	if (report.nmsgs > 0)
+	if (report.nmsgs > 0 && log_to_journal())
+		reconf_report(0, &report);
+	else if (report.nmsgs > 0)
 		conf_report_print(stderr, &report);
 	conf_report_free(&report);
 	return conf;

@@ -288,9 +288,8 @@ reload_timeout(evutil_socket_t fd, short what, void *arg)
 	reload_abort(why);
 }
 
-/* The report as hactl check prints it. */
-static void
-send_report(uint32_t ctl_id, const struct conf_report *report)
+void
+reconf_report(uint32_t ctl_id, const struct conf_report *report)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -332,7 +331,7 @@ reload_read(uint32_t ctl_id)
 	report.has_link = has_link;
 	next = conf_load(hagwd.opt.conf_path, h->nodes[h->self].name, &report);
 	if (next == NULL || report.nmsgs > 0)
-		send_report(ctl_id, &report);
+		reconf_report(ctl_id, &report);
 	conf_report_free(&report);
 	if (next != NULL && next->h.sync.npaths > 0 &&
 	    conf_read_key(

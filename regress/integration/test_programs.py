@@ -1,5 +1,6 @@
 """What hactl and hagwd say by themselves: no daemon runs, no lab is built."""
 import json
+import os
 import subprocess
 
 import pytest
@@ -154,6 +155,31 @@ def test_hagwd_without_root(synced):
     assert done.returncode == 0, done
     assert done.stdout.endswith("configuration ok; the key file was not read "
                                 "(not root)\n")
+
+
+def to_journal(*argv):
+    """What a program that systemd started writes into the journal."""
+    end, stderr = os.pipe()
+    at = os.fstat(stderr)
+    with open(end, encoding="utf-8") as journal:
+        subprocess.run([HAGWD, *argv], stderr=stderr, timeout=20, check=False,
+                       env={"JOURNAL_STREAM": f"{at.st_dev}:{at.st_ino}"})
+        os.close(stderr)
+        return journal.read()
+
+
+def test_hagwd_under_systemd(synced):
+    """Every line has a priority, those of a refused site file too."""
+    site, key = synced
+    words = ("-d", "-f", site, "-N", "gw-1", "-r", site.parent / "run")
+    key.unlink()
+    said = to_journal(*words)
+    assert f"\n<2>{key}: no such key" in said
+    site.write_text(SITE + "sync:\n  over: [lam]\n")
+    said += to_journal(*words)
+    assert f"<4>{site}:18:10: error: " in said and "<4>1 error, " in said
+    assert all(line[0] == "<" and line[2] == ">"
+               for line in said.splitlines())
 
 
 def test_hagwd_for_a_node_that_is_not_there(site):
