@@ -374,6 +374,7 @@ install: all man ## into DESTDIR, under PREFIX (/usr/local)
 	chmod 0755 $(CONFDIR)/init.d/hagw
 	sed 's|@PREFIX@|$(PREFIX)|g' etc/hagw.service \
 	    >$(SYSTEMDDIR)/systemd/system/hagw.service
+	chmod 0644 $(SYSTEMDDIR)/systemd/system/hagw.service
 	install -m 0644 etc/hagw.sysusers $(SYSTEMDDIR)/sysusers.d/hagw.conf
 	install -m 0644 etc/hagw.tmpfiles $(SYSTEMDDIR)/tmpfiles.d/hagw.conf
 

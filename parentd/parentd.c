@@ -461,6 +461,7 @@ main(int argc, char *argv[])
 	log_init("hagwd", 1, hagwd.opt.verbose);
 	if (hagwd.opt.check_only)
 		return check_only();
+	umask(022); /* group hagw is to reach the socket */
 	prepare();
 	if (hagwd.opt.foreground) {
 		notify_init(-1);
@@ -468,7 +469,6 @@ main(int argc, char *argv[])
 		daemonize();
 		log_init("hagwd", 0, hagwd.opt.verbose);
 	}
-	umask(022);
 	write_pid();
 	hagwd.started_us = clock_us();
 	make_loop();

@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 
 import pytest
@@ -32,9 +33,11 @@ INSTALLED = """\
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     dest = tmp_path_factory.mktemp("dest")
-    proc = lab.call(["make", "-C", lab.TOP, "install", f"DESTDIR={dest}",
-                     "PREFIX=/usr"], timeout=140, check=False)
-    assert proc.returncode == 0, proc.stdout + proc.stderr
+    for mask, words in (("022", ["all", "man"]), ("077", [
+            "install", f"DESTDIR={dest}", "PREFIX=/usr"])):
+        proc = lab.call(["sh", "-c", f'umask {mask}; exec "$@"', "sh", "make",
+                         "-C", lab.TOP, *words], timeout=140, check=False)
+        assert proc.returncode == 0, proc.stdout + proc.stderr
     return dest
 
 
@@ -46,6 +49,19 @@ def test_what_is_installed(tree):
     for path in tree.rglob("*"):
         if path.is_file() and path.stat().st_size < 100000:
             assert b"@PREFIX@" not in path.read_bytes(), path
+
+
+def test_modes(tree):
+    """Whatever the umask of who installs."""
+    for path in tree.rglob("*"):
+        mode = path.stat().st_mode & 0o777
+        if path == tree / "etc/hagw":
+            assert mode == 0o750
+        elif path.is_dir() or path.parent.name in ("bin", "sbin", "init.d") \
+                or path.parent == tree / "usr/libexec/hagw":
+            assert mode == 0o755, path
+        else:
+            assert mode == 0o644, path
 
 
 def test_unit_file(tree):
@@ -106,14 +122,23 @@ def test_init_script(tree, box):
                         f"HAGWD_OPTS='-f {box.site} -N {box.name}'\n")
 
     def script(word, code=0):
-        proc = box.run(["env", f"HAGW_DEFAULTS={defaults}", "PATH=/usr/sbin:"
+        proc = box.run(["sh", "-c", 'umask 077; exec "$@"', "sh", "env",
+                        f"HAGW_DEFAULTS={defaults}", "PATH=/usr/sbin:"
                         "/usr/bin:/sbin:/bin", tree / "etc/init.d/hagw",
                         word], check=False, timeout=40)
         assert proc.returncode == code, (word, proc)
         return proc.stdout + proc.stderr
 
     assert "not running" in script("status", 3)
+    box.rundir.rmdir()
     script("start")
+    # for the group hagw, whatever the umask of who starts it
+    assert {path.name: stat.filemode(path.stat().st_mode) for path in
+            (box.rundir, box.rundir / "empty", box.rundir / "hagwd.pid",
+             box.sock)} == {
+                 box.rundir.name: "drwxr-xr-x", "empty": "dr-xr-xr-x",
+                 "hagwd.pid": "-rw-r--r--", "hagw.sock": "srw-rw----"}
+    assert box.sock.group() == "hagw"
     pid = int((box.rundir / "hagwd.pid").read_text())
     assert pathlib.Path(f"/proc/{pid}/exe").resolve() == \
         tree / "usr/sbin/hagwd"
