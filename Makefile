@@ -26,8 +26,7 @@ HARDEN := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LTO := $(if $(findstring clang,$(CC)),,-flto=auto)
 endif
 
-PKGS := libevent libmnl libnetfilter_conntrack libnftnl libbsd yaml-0.1 \
-	libseccomp libsodium jansson
+PKGS := libevent libmnl libnftnl libbsd yaml-0.1 libseccomp libsodium jansson
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla
 CFLAGS ?= -O2 -g
@@ -89,8 +88,8 @@ BINS := $(foreach p,$(PROGS),$(B)/$(DIR_$(p))/$(p))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: .FORCE all help deps users proof soak demo bench lab lab-down lab-tools man test unit \
-	unit-bins fuzz fuzz-all fuzz-bins fuzz-corpus \
+.PHONY: .FORCE all help deps deps-test users proof soak demo bench lab \
+	lab-down lab-tools man test unit unit-bins fuzz fuzz-all fuzz-bins fuzz-corpus \
 	check-format lint install clean
 
 all: $(BINS) ## build everything
@@ -273,8 +272,11 @@ $(B)/hagw-site.5: etc/hagw-site.5.in $(B)/mkman
 
 man: $(B)/hagw-site.5
 
-deps: ## install what building and testing need (Debian, Ubuntu)
+deps: ## install what building and running need (Debian, Ubuntu)
 	sh etc/install-deps.sh
+
+deps-test: ## and what the tests and the demo need
+	sh etc/install-deps.sh test
 
 users: ## create the users and the group hagw runs as
 	sh etc/make-users.sh
@@ -282,7 +284,7 @@ users: ## create the users and the group hagw runs as
 PYTEST_ALL = $(PYTHON) -m pytest -q -o cache_dir=$(CURDIR)/build/pytest regress
 
 test: ## install, build, run every test (as root)
-	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory deps-test users
 	@$(MAKE) --no-print-directory all man lab-tools
 	@$(MAKE) --no-print-directory SAN=1 unit-bins build/san/sbin/hagwd
 	@$(PYTEST_ALL) $(PYTEST) || { \
@@ -298,7 +300,7 @@ unit: man ## the unit tests alone, under ASan and UBSan
 PROOF ?= regress/survival $(addprefix regress/integration/test_, \
 	calls.py control_abuse.py hostile.py separation.py)
 proof: ## the tests of faults and separation in full (as root)
-	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory deps-test users
 	@$(MAKE) --no-print-directory all lab-tools
 	@$(MAKE) --no-print-directory SAN=1 build/san/sbin/hagwd
 	$(PYTHON) -m pytest -q -p no:cacheprovider --full $(PROOF) $(PYTEST)
@@ -309,22 +311,22 @@ soak: ## random faults for MIN minutes; SEED=n: those of that run (as root)
 	    $(if $(SEED),--seed $(SEED))
 
 demo: ## two gateways, real ssh, 300 flows: failover, crash, return (as root)
-	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory deps-test users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.lab.demo
 
 bench: ## measure hagw beside keepalived and conntrackd (as root)
-	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory deps-test users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.bench
 
 bench-%: ## one row of it, such as bench-cpu-1
-	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory deps-test users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.bench $*
 
 lab: ## the demo's topology, left up to play in (as root)
-	@$(MAKE) --no-print-directory deps users
+	@$(MAKE) --no-print-directory deps-test users
 	@$(MAKE) --no-print-directory all lab-tools
 	$(PYTHON) -m regress.lab up
 
