@@ -178,6 +178,34 @@ def test_a_network_comes_and_goes(pair, watched):
     assert nat1.is_master()
 
 
+@pytest.mark.parametrize("old, new, silent", [
+    (None, "key", True), ("  over:", "  port: 3999\n  over:", True),
+    ("site: nat-pair", "site: other", True), ("vrid: 10", "vrid: 11", False)],
+    ids=["key", "port", "site", "vrid"])
+def test_between_the_reloads_of_both(pair, watched, old, new, silent):
+    """Nobody takes over, and what separated them they make up for. Of the
+    networks in ha one at a time may get another vrid."""
+    nat1, nat2 = pair.gateways
+    text = nat1.site.read_text()
+    if old is None:
+        lab.new_key(pair.lab.dir / "sync.key")
+    else:
+        assert old in text
+        edit(pair, text.replace(old, new, 1))
+    for gw in (nat2, nat1):
+        gw.hactl("reload")
+        if gw is nat2 and silent:
+            lab.wait_for("the other one is not heard",
+                         lambda: not nat2.is_ready(), 5)
+        elif gw is nat2:
+            time.sleep(10 * ADVERTISE_S)
+        assert nat1.is_master() and not nat2.holds()
+    pair.wait_ready(nat2, 10)
+    edit(pair, text)
+    reload(pair)
+    pair.wait_ready(nat2, 10)
+
+
 def test_an_interface_that_is_not_here(pair):
     """The report says so; a network beside the group does no harm."""
     nat1, nat2 = pair.gateways
