@@ -9,8 +9,8 @@
 #include "vrrpd.h"
 
 /* Releasing is a time of its own within the role MASTER. */
-static bool
-active(const struct fsm *f)
+bool
+fsm_active(const struct fsm *f)
 {
 	return f->role == ROLE_MASTER && f->releasing == 0;
 }
@@ -31,7 +31,8 @@ fsm_down_us(uint8_t priority, uint32_t interval_us)
 static uint64_t
 cold_us(const struct fsm *f)
 {
-	return f->cfg.others && !f->warm ? f->master_interval_us : 0;
+	return f->cfg.others && (!f->warm || f->stale) ? f->master_interval_us
+						       : 0;
 }
 
 /*
@@ -81,8 +82,8 @@ fsm_init(struct fsm *f, const struct fsm_cfg *cfg)
 	f->deadline_us = f->due_us = f->ask_us = f->split_us = FSM_NEVER;
 }
 
-static struct fsm_action *
-act(struct fsm_actions *out, enum fsm_action_type type)
+struct fsm_action *
+fsm_act(struct fsm_actions *out, enum fsm_action_type type)
 {
 	struct fsm_action *a;
 
@@ -100,13 +101,13 @@ act(struct fsm_actions *out, enum fsm_action_type type)
 static void
 act_send(struct fsm_actions *out, uint8_t priority)
 {
-	act(out, ACT_SEND)->priority = priority;
+	fsm_act(out, ACT_SEND)->priority = priority;
 }
 
 static void
 act_send_net(struct fsm_actions *out, uint8_t net, uint8_t priority)
 {
-	struct fsm_action *a = act(out, ACT_SEND_NET);
+	struct fsm_action *a = fsm_act(out, ACT_SEND_NET);
 
 	a->net = net;
 	a->priority = priority;
@@ -115,11 +116,18 @@ act_send_net(struct fsm_actions *out, uint8_t net, uint8_t priority)
 /*
  * A node that came up alone and took over without any flow must not win
  * against the master it did not hear: it speaks with the lowest priority.
+ * Nor must another of that kind win against one that has long had flows.
  */
 static uint8_t
 own_priority(const struct fsm *f)
 {
-	return f->cold ? FSM_PRIO_COLD : f->cfg.priority;
+	bool served =
+	    f->role == ROLE_MASTER && f->round_us > f->since_us + FSM_SERVED_US;
+
+	if (!f->cold)
+		return f->cfg.priority;
+	return served && f->cfg.priority >= FSM_PRIO_SERVED ? FSM_PRIO_SERVED
+							    : FSM_PRIO_COLD;
 }
 
 uint8_t
@@ -146,7 +154,7 @@ release_end(struct fsm *f, uint64_t now, bool ok, struct in_addr successor,
 
 	if (f->releasing == 0)
 		return;
-	a = act(out, ACT_RELEASED);
+	a = fsm_act(out, ACT_RELEASED);
 	a->ok = ok;
 	a->src = successor;
 	a->us = now - f->release_us;
@@ -174,7 +182,7 @@ static struct fsm_action *
 set_role(struct fsm *f, uint64_t now, enum role role, enum fsm_why why,
     struct fsm_actions *out)
 {
-	struct fsm_action *a = act(out, ACT_STATE);
+	struct fsm_action *a = fsm_act(out, ACT_STATE);
 
 	a->from = f->role;
 	a->role = role;
@@ -210,7 +218,7 @@ to_master(
 	uint64_t last = f->heard_us != 0 ? f->heard_us : f->since_us;
 	struct fsm_action *a;
 
-	f->released = f->lacks = false;
+	f->released = f->lacks = f->stale = false;
 	f->forced_end_us = 0;
 	f->cold = !f->warm;
 	f->announce_us = now + FSM_ANNOUNCE_US;
@@ -219,7 +227,7 @@ to_master(
 	a->src = master;
 	a->priority = priority;
 	a->us = now - last;
-	act(out, ACT_LEASE);
+	fsm_act(out, ACT_LEASE);
 }
 
 static void
@@ -270,7 +278,17 @@ link_down(const struct fsm *f)
 	return -1;
 }
 
-/* FAULT while any link is down; INIT until each is known to be up. */
+/* Records that came meanwhile are missing. */
+static bool
+long_unready(const struct fsm *f, uint64_t now)
+{
+	return !f->ready && now - f->unready_us > FSM_STALE_US;
+}
+
+/*
+ * FAULT while any link is down; INIT until each is known to be up. Who was
+ * cut off from all has an old table, whatever it had before.
+ */
 static void
 links_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
 {
@@ -280,8 +298,11 @@ links_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
 		to_fault(f, now, (uint8_t)down, out);
 	else if (f->role == ROLE_INIT && links_are(f, LINK_UP))
 		to_backup(f, now, WHY_STARTED, out);
-	else if (f->role == ROLE_FAULT && links_are(f, LINK_UP))
+	else if (f->role == ROLE_FAULT && links_are(f, LINK_UP)) {
+		if (long_unready(f, now) && now - f->since_us > FSM_STALE_US)
+			f->warm = false;
 		to_backup(f, now, WHY_LINKS_UP, out);
+	}
 }
 
 /* A master is heard that this node should relieve. */
@@ -317,7 +338,7 @@ preempt_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 {
 	if (now < f->ask_us)
 		return;
-	act(out, ACT_HANDOVER);
+	fsm_act(out, ACT_HANDOVER);
 	f->again_us = f->ask_us = now + FSM_HANDOVER_US;
 }
 
@@ -326,59 +347,6 @@ static bool
 preempts_plainly(const struct fsm *f, uint64_t now, uint8_t priority)
 {
 	return now >= f->due_us && !f->sync_up && priority < f->cfg.priority;
-}
-
-/* Two masters: the peer says so by sync for longer than a change takes. */
-static void
-split_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
-{
-	uint64_t after = 2 * (uint64_t)f->cfg.interval_us;
-
-	if (active(f) && f->peer_master) {
-		if (f->split_us == FSM_NEVER)
-			f->split_us =
-			    now + (after > FSM_SPLIT_US ? after : FSM_SPLIT_US);
-		return;
-	}
-	f->split_us = FSM_NEVER;
-	if (!f->split)
-		return;
-	f->split = false;
-	act(out, ACT_SPLIT)->on = false;
-	/* Caches may hold the loser's address: it yielded unheard. */
-	if (active(f))
-		act(out, ACT_ANNOUNCE);
-}
-
-static void
-split_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
-{
-	if (f->split || now < f->split_us)
-		return;
-	f->split = true;
-	f->splits++;
-	act(out, ACT_SPLIT)->on = true;
-}
-
-/*
- * After a contention the neighbours may believe either: tell them. What the
- * limit forbids now is made up for, or they would send to the loser.
- */
-static void
-announce(struct fsm *f, uint64_t now, struct fsm_actions *out)
-{
-	f->announce_due = now < f->announce_us;
-	if (f->announce_due)
-		return;
-	f->announce_us = now + FSM_ANNOUNCE_US;
-	act(out, ACT_ANNOUNCE);
-}
-
-static void
-announce_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
-{
-	if (f->announce_due && now >= f->announce_us)
-		announce(f, now, out);
 }
 
 static void
@@ -404,7 +372,7 @@ ev_start(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	}
 	f->warm = true;
 	master_round(f, now, out);
-	act(out, ACT_LEASE);
+	fsm_act(out, ACT_LEASE);
 }
 
 /* Backup, the down timer ran out. */
@@ -413,6 +381,12 @@ backup_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 {
 	enum fsm_why why = WHY_SILENCE;
 
+	/* a switch keeps the master's word back, which sync still hears */
+	if (f->heard_us == 0 && f->peer_master &&
+	    now - f->since_us < FSM_UNHEARD_US) {
+		down_restart(f, now);
+		return;
+	}
 	if (f->zero)
 		why = WHY_ZERO;
 	else if (f->preempting)
@@ -433,7 +407,7 @@ hold_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 	}
 	release_end(f, now, false, none, out);
 	master_round(f, now, out);
-	act(out, ACT_LEASE);
+	fsm_act(out, ACT_LEASE);
 }
 
 /* What makes a round a little late must not make all after it so. */
@@ -451,7 +425,7 @@ master_timer(struct fsm *f, uint64_t now, struct fsm_actions *out)
 	master_round(f, now, out);
 	if (now - due < f->cfg.interval_us / 2)
 		f->deadline_us = due + f->cfg.interval_us;
-	act(out, ACT_LEASE);
+	fsm_act(out, ACT_LEASE);
 }
 
 static void
@@ -465,8 +439,8 @@ ev_timer(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 		backup_timer(f, now, out);
 	preempt_check(f, now);
 	preempt_timer(f, now, out);
-	split_timer(f, now, out);
-	announce_timer(f, now, out);
+	fsm_split_timer(f, now, out);
+	fsm_announce_timer(f, now, out);
 }
 
 /* Released: skew from the first priority 0 on, not again from its copies. */
@@ -494,6 +468,7 @@ backup_advert(struct fsm *f, uint64_t now, const struct fsm_event *ev)
 	f->master_priority = ev->priority;
 	f->heard_us = now;
 	f->zero = false;
+	f->stale = long_unready(f, now);
 	preempt_check(f, now);
 	if (preempts_plainly(f, now, ev->priority)) {
 		f->preempting = true;
@@ -553,13 +528,13 @@ master_advert(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 {
 	if (ev->priority == 0) {
 		master_round(f, now, out);
-		act(out, ACT_LEASE);
-		announce(f, now, out);
+		fsm_act(out, ACT_LEASE);
+		fsm_announce(f, now, out);
 	} else if (beats_us(f, ev)) {
 		yield(f, now, ev, WHY_HIGHER, out);
 	} else {
 		act_send_net(out, ev->net, own_priority(f));
-		announce(f, now, out);
+		fsm_announce(f, now, out);
 	}
 }
 
@@ -569,7 +544,7 @@ ev_advert(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 {
 	if (f->role == ROLE_BACKUP)
 		backup_advert(f, now, ev);
-	else if (active(f))
+	else if (fsm_active(f))
 		master_advert(f, now, ev, out);
 	else if (f->role == ROLE_MASTER)
 		releasing_advert(f, now, ev, out);
@@ -605,7 +580,7 @@ ev_tx(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	if (f->role != ROLE_MASTER)
 		return;
 	act_send_net(out, ev->net, fsm_priority(f));
-	act(out, ACT_LEASE);
+	fsm_act(out, ACT_LEASE);
 }
 
 /*
@@ -631,7 +606,7 @@ warm_check(struct fsm *f, uint64_t now, struct fsm_actions *out)
 	f->cold = false;
 	if (f->releasing == 0) {
 		master_round(f, now, out);
-		act(out, ACT_LEASE);
+		fsm_act(out, ACT_LEASE);
 	}
 }
 
@@ -641,7 +616,10 @@ ev_ready(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 {
 	uint64_t before = silence_us(f);
 
+	if (f->ready && !ev->ready.ready)
+		f->unready_us = now;
 	f->ready = ev->ready.ready != 0;
+	f->stale &= !f->ready;
 	f->sync_up = ev->ready.sync_up != 0;
 	f->peer_master = f->sync_up && ev->ready.peer_master != 0;
 	f->peer_able = f->sync_up && ev->ready.peer_able != 0;
@@ -655,7 +633,7 @@ ev_release(struct fsm *f, uint64_t now, const struct fsm_event *ev,
     struct fsm_actions *out)
 {
 	if (f->role != ROLE_MASTER) {
-		act(out, ACT_RELEASED)->ok = false;
+		fsm_act(out, ACT_RELEASED)->ok = false;
 		return;
 	}
 	if (f->releasing == 0)
@@ -664,7 +642,7 @@ ev_release(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	f->hold_end_us = now + ev->release.hold_us;
 	f->leaving = f->releasing == RELEASE_SHUTDOWN;
 	master_round(f, now, out);
-	act(out, ACT_LEASE);
+	fsm_act(out, ACT_LEASE);
 }
 
 /* The addresses are gone already; let another one take over soon. */
@@ -734,7 +712,7 @@ ev_reconf(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 		to_nothing(f, now, out);
 	} else if (f->role == ROLE_MASTER && other) {
 		master_round(f, now, out);
-		act(out, ACT_LEASE);
+		fsm_act(out, ACT_LEASE);
 	} else if (f->role != ROLE_MASTER && f->heard_us == 0) {
 		f->master_interval_us = f->cfg.interval_us;
 	}
@@ -783,5 +761,5 @@ fsm_step(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	late_check(f, now, out);
 	handlers[ev->type](f, now, ev, out);
 	preempt_check(f, now);
-	split_check(f, now, out);
+	fsm_split_check(f, now, out);
 }

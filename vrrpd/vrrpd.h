@@ -67,9 +67,15 @@ const char *vrrp_strerror(enum vrrp_error);
 #define FSM_HANDOVER_US    2000000U /* between requests for a handover */
 #define FSM_FORCED_US      15000000U /* a failback wants this long */
 #define FSM_PRIO_COLD      1 /* of a master without flows */
+#define FSM_PRIO_SERVED    2 /* and of one that made its own for this long */
+#define FSM_SERVED_US      300000000U
 #define FSM_ANNOUNCE_US    1100000U /* between announcements on contention */
 /* One without the flows waits for one that has them and stood still. */
 #define FSM_LACKS_US       1500000U
+/* Not ready for this long while a master lives: its records are missing. */
+#define FSM_STALE_US       2000000U
+/* A switch may take this long to let through what it says is connected. */
+#define FSM_UNHEARD_US     60000000U
 /* Two MASTERs, of which none has died: that syncd notices sooner. */
 #define FSM_SPLIT_US       2000000U
 
@@ -184,6 +190,7 @@ struct fsm {
 
 	/* preemption */
 	bool ready;
+	uint64_t unready_us; /* since then, when it is not */
 	bool sync_up;
 	bool released; /* the operator's failover: do not preempt */
 	uint64_t forced_end_us; /* the operator's failback: until then */
@@ -200,6 +207,7 @@ struct fsm {
 	uint64_t announce_us; /* not again before */
 	bool warm; /* it held every flow since a master was last heard */
 	bool cold; /* MASTER that never did: yields to any other */
+	bool stale; /* BACKUP that held them before, by this master's word */
 	bool announce_due; /* one was put off until then */
 
 	/* two masters */
@@ -224,6 +232,16 @@ uint64_t fsm_skew_us(uint8_t priority, uint32_t interval_us);
 uint64_t fsm_down_us(uint8_t priority, uint32_t interval_us);
 /* The down interval in force. */
 uint64_t fsm_down(const struct fsm *);
+/* Its parts: MASTER and not about to release; one more action, all zero. */
+bool fsm_active(const struct fsm *);
+struct fsm_action *fsm_act(struct fsm_actions *, enum fsm_action_type);
+
+/* vrrp_split.c: two masters */
+void fsm_split_check(struct fsm *, uint64_t now, struct fsm_actions *);
+void fsm_split_timer(struct fsm *, uint64_t now, struct fsm_actions *);
+/* To the neighbours, at once or when it is allowed again. */
+void fsm_announce(struct fsm *, uint64_t now, struct fsm_actions *);
+void fsm_announce_timer(struct fsm *, uint64_t now, struct fsm_actions *);
 
 /* vrrp_io.c: one per network of the group; row holds its counters */
 struct vrrp_net {

@@ -93,6 +93,24 @@ def test_short_splits_lose_no_flow(pair, nat1):
     pair.wait_equal()
 
 
+def test_a_switch_that_passes_nothing_on_yet(pair, nat1):
+    """Who comes back hears nothing, but sync tells it of the master."""
+    nat2 = pair.gateways[1]
+    pair.make_master(nat2)
+    nat1.crash()
+    part(pair)
+    nat1.come_back(rebooted=True)
+    pair.wait_ready(nat1)
+    for _ in range(30):  # 3 s are nine down intervals
+        assert pair.masters() == [nat2]
+        time.sleep(0.1)
+    heal(pair)
+    time.sleep(1)
+    assert pair.masters() == [nat2]
+    no_flow_lost(pair)
+    pair.wait_equal()
+
+
 def test_a_spare_with_a_cable_pulled(pair, nat1):
     """The master warns, and refuses a failover to it."""
     nat2 = pair.gateways[1]

@@ -596,10 +596,104 @@ cold_backup_lets_others_go_first(void **state)
 	assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, SEC) + SEC);
 	advert(0);
 	assert_int_equal(fsm_next(&f), now + fsm_skew_us(PRIO, SEC) + SEC);
-	f.warm = true;
+	ready(true, true, true);
 	advert(LOWER);
 	advert(0);
 	assert_int_equal(fsm_next(&f), now + fsm_skew_us(PRIO, SEC));
+}
+
+/* While the master lives, its records do not come: others have more. */
+static void
+stale_backup_lets_others_go_first(void **state)
+{
+	(void)state;
+	backup(SEC);
+	f.cfg.others = true;
+	ready(true, true, true);
+	ready(false, false, false);
+	for (int i = 0; i < 3; i++) {
+		advert(LOWER);
+		assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, SEC));
+		now += SEC;
+	}
+	advert(LOWER);
+	assert_int_equal(fsm_next(&f), now + fsm_down_us(PRIO, SEC) + SEC);
+	ready(true, true, true);
+	assert_int_equal(f.deadline_us, now + fsm_down_us(PRIO, SEC));
+	ready(false, false, false);
+	now += 9 * SEC;
+	event(FSM_TIMER); /* nobody is there who has more */
+	assert_state(ROLE_MASTER, WHY_SILENCE);
+	assert_int_equal(find(ACT_SEND)->priority, PRIO);
+}
+
+/* Cut off from all, it comes back with an old table. */
+static void
+fault_without_sync_cools(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		backup(SEC);
+		ready(true, true, true);
+		links(0, false);
+		ready(false, i == 1, false);
+		now += i == 0 ? FSM_STALE_US + 1 : SEC;
+		links(0, true);
+		assert_int_equal(f.warm, i == 1);
+	}
+}
+
+/* A switch that does not pass anything on yet: sync knows of the master. */
+static void
+unheard_master_is_waited_for(void **state)
+{
+	uint64_t begin;
+
+	(void)state;
+	backup(SEC);
+	begin = now;
+	ready(true, true, true);
+	while (fsm_next(&f) < begin + FSM_UNHEARD_US) {
+		now = fsm_next(&f);
+		event(FSM_TIMER);
+		assert_quiet();
+	}
+	now = fsm_next(&f);
+	event(FSM_TIMER); /* it hangs, or nobody hears it */
+	assert_state(ROLE_MASTER, WHY_SILENCE);
+	backup(SEC);
+	ready(true, true, true);
+	ready(true, false, false); /* it died */
+	now = fsm_next(&f);
+	event(FSM_TIMER);
+	assert_state(ROLE_MASTER, WHY_SILENCE);
+	backup(SEC);
+	ready(true, true, true);
+	advert(LOWER); /* heard, and silent since */
+	now = f.deadline_us;
+	event(FSM_TIMER);
+	assert_state(ROLE_MASTER, WHY_SILENCE);
+}
+
+/* Of two that never had a master's flows the one that made more stays. */
+static void
+cold_master_that_served_stays(void **state)
+{
+	(void)state;
+	backup(SEC);
+	f.warm = false;
+	now = fsm_next(&f);
+	event(FSM_TIMER);
+	assert_state(ROLE_MASTER, WHY_SILENCE);
+	for (int i = 0; i < 302; i++) {
+		now = fsm_next(&f);
+		event(FSM_TIMER);
+	}
+	assert_int_equal(find(ACT_SEND)->priority, FSM_PRIO_SERVED);
+	advert_on(1, FSM_PRIO_COLD, high, SEC);
+	assert_int_equal(f.role, ROLE_MASTER);
+	advert_on(1, LOWER, high, SEC);
+	assert_state(ROLE_BACKUP, WHY_HIGHER);
 }
 
 /* The master stood still for a moment: sync still heard it. */
@@ -1686,6 +1780,10 @@ main(void)
 	    cmocka_unit_test(lacking_backup_waits_for_sync),
 	    cmocka_unit_test(cold_master_warms_up),
 	    cmocka_unit_test(silence_does_not_cool),
+	    cmocka_unit_test(stale_backup_lets_others_go_first),
+	    cmocka_unit_test(fault_without_sync_cools),
+	    cmocka_unit_test(unheard_master_is_waited_for),
+	    cmocka_unit_test(cold_master_that_served_stays),
 	    cmocka_unit_test(handover_is_asked),
 	    cmocka_unit_test(handover_succeeds),
 	    cmocka_unit_test(falls_back_without_sync),
