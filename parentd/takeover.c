@@ -293,7 +293,10 @@ takeover_reconf(const struct conf *old)
 
 	if (hagwd.role != ROLE_MASTER)
 		return;
-	lease_watch(); /* by the new interval */
+	/* the last advertisement may be older than the new term */
+	if (old->h.ha.advertise_us != hagwd.conf->h.ha.advertise_us)
+		adopt_lease(clock_us());
+	lease_watch();
 	for (size_t i = 0; i < nb; i++) {
 		bool kept = false;
 

@@ -320,6 +320,21 @@ def test_reload_by_signal(pair, watched):
     assert nat1.show("summary")["node"]["config"] == before
 
 
+def test_another_interval(pair):
+    """The master's addresses outlast the new, shorter term at once."""
+    nat1, _ = pair.gateways
+    text = nat1.site.read_text()
+    assert "advertise: 100ms" in text
+    before = nat1.show("vrrp")["vrrp"]["transitions"]
+    for _ in range(3):
+        edit(pair, text.replace("advertise: 100ms", "advertise: 2s"))
+        reload(pair)
+        time.sleep(1.5)
+        edit(pair, text)
+        reload(pair)
+    assert nat1.show("vrrp")["vrrp"]["transitions"] == before
+
+
 def table(gw):
     """hagw's table; counters and the grace's clock left out."""
     text = gw.run(["nft", "-s", "list", "table", "inet", "hagw"],
