@@ -413,17 +413,27 @@ read_stream(struct source *s)
 	return root;
 }
 
+/* A byte order mark, of some editors: libyaml would count it as a column. */
+static size_t
+bom_len(const char *buf, size_t len)
+{
+	return len >= 3 && memcmp(buf, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 struct ynode *
 yaml_read(const char *buf, size_t len, struct conf_report *report)
 {
 	struct source s = {.report = report};
 	struct ynode *root;
+	size_t bom = bom_len(buf, len);
 
 	if (len > YAML_SIZE_MAX) {
 		report_add(report, CONF_ERROR, 0, 0, 0, "larger than %d bytes",
 		    YAML_SIZE_MAX);
 		return NULL;
 	}
+	buf += bom;
+	len -= bom;
 	if (report_source(report, buf, len) == -1 ||
 	    !yaml_parser_initialize(&s.parser)) {
 		report_add(report, CONF_ERROR, 0, 0, 0, "out of memory");
