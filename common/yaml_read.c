@@ -81,6 +81,18 @@ reader_error(struct source *s, const char *buf, size_t len)
 	    s->report, CONF_ERROR, line, col, 1, "%s", s->parser.problem);
 }
 
+/* Is there a tab with nothing before it on its line but blanks and "-"? */
+static bool
+tab_indents(const struct conf_report *r, const yaml_mark_t *m)
+{
+	const char *text;
+
+	if (m->line >= r->nlines)
+		return false;
+	text = r->lines[m->line];
+	return strspn(text, " \t-") > m->column && text[m->column] == '\t';
+}
+
 /* What is missing at the end is told where it began. */
 static void
 syntax_error(struct source *s)
@@ -88,6 +100,10 @@ syntax_error(struct source *s)
 	const yaml_parser_t *p = &s->parser;
 	const yaml_mark_t *m = &p->problem_mark;
 
+	if (tab_indents(s->report, m)) {
+		stop_at(s, m, "a tab cannot indent: use spaces");
+		return;
+	}
 	if (p->context == NULL) {
 		report_add(s->report, CONF_ERROR, (int)m->line + 1,
 		    (int)m->column + 1, 1, "not valid YAML: %s", p->problem);
