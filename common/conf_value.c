@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "addr.h"
 #include "conf_read.h"
@@ -27,6 +28,44 @@ scalar(struct conf_reader *r, const char *what, struct ynode *y)
 	else if (y->text[0] == '\0')
 		report_error(r->report, y, "%s needs a value", what);
 	return y->bad ? NULL : y->text;
+}
+
+static const struct {
+	const char *word;
+	const char *instead;
+} bool_words[] = {
+    {"yes", "true"},
+    {"on", "true"},
+    {"no", "false"},
+    {"off", "false"},
+};
+
+/* What other YAML readers take this for; NULL: for the word that it is. */
+static const char *
+other_bool(const struct ynode *y)
+{
+	size_t i;
+
+	for (i = 0; y->plain && i < nitems(bool_words); i++) {
+		if (strcasecmp(y->text, bool_words[i].word) == 0)
+			return bool_words[i].instead;
+	}
+	return NULL;
+}
+
+/* A scalar that names something, or NULL after a complaint. */
+static const char *
+name_scalar(struct conf_reader *r, const char *what, struct ynode *y)
+{
+	const char *s = scalar(r, what, y), *other;
+
+	if (s == NULL || (other = other_bool(y)) == NULL)
+		return s;
+	report_error(r->report, y,
+	    "write \"%s\" in quotes: without them it is %s to other readers "
+	    "of YAML",
+	    s, other);
+	return NULL;
 }
 
 /* Only digits, at most nine of them, no sign: -1 when not. */
@@ -77,7 +116,7 @@ static void
 read_name(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
     void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = name_scalar(r, k->key, y);
 
 	if (s == NULL)
 		return;
@@ -279,7 +318,7 @@ read_host(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
 static bool
 ifname_ok(struct conf_reader *r, struct ynode *y)
 {
-	const char *s = scalar(r, "interface", y);
+	const char *s = name_scalar(r, "interface", y);
 
 	if (s == NULL)
 		return false;
@@ -415,7 +454,7 @@ static int
 network_index(struct conf_reader *r, struct ynode *y)
 {
 	const struct conf_head *h = &r->conf->h;
-	const char *s = scalar(r, "a network", y), *close = NULL;
+	const char *s = name_scalar(r, "a network", y), *close = NULL;
 	int i;
 
 	if (s == NULL)
@@ -577,7 +616,7 @@ static void
 read_bool(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
     void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = scalar(r, k->key, y), *other;
 
 	if (s == NULL)
 		return;
@@ -585,6 +624,8 @@ read_bool(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
 		*(uint8_t *)target(k, base) = 1;
 	else if (strcmp(s, "false") == 0)
 		*(uint8_t *)target(k, base) = 0;
+	else if ((other = other_bool(y)) != NULL)
+		report_error(r->report, y, "write %s instead of %s", other, s);
 	else
 		report_error(r->report, y, "%s must be true or false", k->key);
 }

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <yaml.h>
 
 #include "conf_read.h"
@@ -185,30 +184,6 @@ refuse_props(struct source *s, struct ynode *y, const yaml_char_t *anchor,
 	    anchor != NULL ? "anchors" : "tags");
 }
 
-static const struct {
-	const char *word;
-	const char *instead;
-} bool_words[] = {
-    {"yes", "true"},
-    {"on", "true"},
-    {"no", "false"},
-    {"off", "false"},
-};
-
-static void
-refuse_bool_word(struct source *s, struct ynode *y)
-{
-	size_t i;
-
-	for (i = 0; i < nitems(bool_words); i++) {
-		if (strcasecmp(y->text, bool_words[i].word) != 0)
-			continue;
-		report_error(s->report, y,
-		    "write %s instead of %s (or \"%s\" in quotes, for a name)",
-		    bool_words[i].instead, y->text, y->text);
-	}
-}
-
 static struct ynode *
 read_scalar(struct source *s, const yaml_event_t *ev)
 {
@@ -219,6 +194,7 @@ read_scalar(struct source *s, const yaml_event_t *ev)
 	if ((y = node_new(s, ev, Y_SCALAR)) == NULL)
 		return NULL;
 	set_width(y, ev, ev);
+	y->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	if ((y->text = strndup(value, len)) == NULL) {
 		stop_memory(s);
 		return y;
@@ -226,18 +202,6 @@ read_scalar(struct source *s, const yaml_event_t *ev)
 	if (strlen(y->text) != len)
 		report_error(s->report, y, "a value cannot hold a NUL");
 	refuse_props(s, y, ev->data.scalar.anchor, ev->data.scalar.tag);
-	return y;
-}
-
-/* Plain words that other YAML readers take for booleans. */
-static struct ynode *
-read_scalar_value(struct source *s, const yaml_event_t *ev)
-{
-	struct ynode *y = read_scalar(s, ev);
-
-	if (y != NULL && y->text != NULL &&
-	    ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
-		refuse_bool_word(s, y);
 	return y;
 }
 
@@ -388,7 +352,7 @@ read_node(struct source *s, const yaml_event_t *ev)
 	s->depth++;
 	switch (ev->type) {
 	case YAML_SCALAR_EVENT:
-		y = read_scalar_value(s, ev);
+		y = read_scalar(s, ev);
 		break;
 	case YAML_SEQUENCE_START_EVENT:
 		y = read_list(s, ev);

@@ -25,6 +25,7 @@ struct ynode {
 	int line; /* from 1 */
 	int col; /* from 1, in characters */
 	int width;
+	bool plain; /* of a scalar: not in quotes */
 	bool bad; /* complained about already: not to be looked at */
 };
 
