@@ -14,7 +14,7 @@ conf_good(const struct ynode *map, const char *key)
 {
 	struct ynode *y = ynode_get(map, key);
 
-	return y != NULL && !y->bad ? y : NULL;
+	return y != NULL && !y->bad && !map->bad ? y : NULL;
 }
 
 struct ynode *
@@ -30,7 +30,7 @@ static struct ynode *
 bynode_good(const struct conf_reader *r, int net, const char *key, int i)
 {
 	return conf_good(
-	    ynode_get(r->nets[net], key), r->conf->h.nodes[i].name);
+	    conf_good(r->nets[net], key), r->conf->h.nodes[i].name);
 }
 
 /* The same, or the one value for all. */
@@ -345,7 +345,7 @@ static void
 check_ha(struct conf_reader *r)
 {
 	const struct conf_head *h = &r->conf->h;
-	struct ynode *ha = ynode_get(r->root, "ha"), *y, *kid;
+	struct ynode *ha = conf_good(r->root, "ha"), *y, *kid;
 	int n;
 
 	if ((y = ynode_get(ha, "networks")) != NULL && y->type == Y_LIST) {

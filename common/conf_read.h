@@ -68,7 +68,7 @@ void conf_check_nat(struct conf_reader *);
 struct ynode *conf_later(struct ynode *, struct ynode *);
 /* "network", "broadcast", or NULL for an address that a host can have. */
 const char *conf_no_host(struct in_addr, int plen);
-/* A key's value when it is there and was understood, else NULL. */
+/* A key's value when it and its map were understood, else NULL. */
 struct ynode *conf_good(const struct ynode *map, const char *key);
 
 #endif

@@ -246,6 +246,38 @@ test_truncated(void **state)
 	free(text);
 }
 
+/* What is not read for its anchor has no other complaint. */
+static void
+test_anchor_anywhere(void **state)
+{
+	char *text = slurp("regress/config/good/block-style.yaml");
+	struct conf_report r;
+	char *t, *out;
+	size_t i;
+	int n = 0;
+
+	(void)state;
+	for (i = 0; text[i] != '\0'; i++) {
+		if (strchr(":-", text[i]) == NULL ||
+		    strchr(" \n", text[i + 1]) == NULL)
+			continue;
+		assert_int_not_equal(
+		    asprintf(&t, "%.*s &x%s", (int)i + 1, text, text + i + 1),
+		    -1);
+		conf_report_init(&r, "x");
+		assert_null(conf_load_buf(t, strlen(t), "x", "a", &r));
+		out = report_text(&r);
+		if (r.errors + r.warnings != 1)
+			fail_msg("%s", out);
+		conf_report_free(&r);
+		free(out);
+		free(t);
+		n++;
+	}
+	assert_true(n > 40);
+	free(text);
+}
+
 int
 main(void)
 {
@@ -257,6 +289,7 @@ main(void)
 	    cmocka_unit_test(test_no_file),
 	    cmocka_unit_test(test_odd),
 	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_anchor_anywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
