@@ -68,6 +68,35 @@ name_scalar(struct conf_reader *r, const char *what, struct ynode *y)
 	return NULL;
 }
 
+/* Such as 010, which is 8 to other readers of YAML. */
+static bool
+leading_zero(const char *s)
+{
+	const char *p;
+
+	if (strchr(s, ':') != strrchr(s, ':'))
+		return false; /* IPv6: no address for any key */
+	for (p = s; *p != '\0'; p++) {
+		if (*p == '0' && isdigit((unsigned char)p[1]) &&
+		    (p == s || !isalnum((unsigned char)p[-1])))
+			return true;
+	}
+	return false;
+}
+
+/* A scalar that is or has a number, or NULL after a complaint. */
+static const char *
+number_scalar(struct conf_reader *r, const char *what, struct ynode *y)
+{
+	const char *s = scalar(r, what, y);
+
+	if (s == NULL || !leading_zero(s))
+		return s;
+	report_error(r->report, y,
+	    "write numbers without a leading 0, which many take for octal");
+	return NULL;
+}
+
 /* Only digits, at most nine of them, no sign: -1 when not. */
 static int64_t
 digits(const char *s, size_t len)
@@ -154,7 +183,7 @@ static void
 read_number(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
     void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = number_scalar(r, k->key, y);
 	int64_t n;
 
 	if (s == NULL)
@@ -200,7 +229,7 @@ static void
 read_duration(struct conf_reader *r, const struct schema_key *k,
     struct ynode *y, void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = number_scalar(r, k->key, y);
 	char min[FMT_MAX], max[FMT_MAX];
 	uint64_t us;
 
@@ -300,7 +329,7 @@ static void
 read_host(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
     void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = number_scalar(r, k->key, y);
 	union addr a = {0};
 
 	if (s == NULL)
@@ -406,7 +435,7 @@ static void
 read_one_address(
     struct conf_reader *r, struct conf_net *net, int node, struct ynode *y)
 {
-	const char *s = scalar(r, "address", y);
+	const char *s = number_scalar(r, "address", y);
 	char buf[ADDR_STRLEN];
 	union addr a = {0};
 	int plen;
@@ -550,7 +579,7 @@ static void
 read_port(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
     void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = number_scalar(r, k->key, y);
 	struct conf_forward *f = base;
 
 	if (s == NULL)
@@ -593,7 +622,7 @@ static void
 read_target(struct conf_reader *r, const struct schema_key *k, struct ynode *y,
     void *base)
 {
-	const char *s = scalar(r, k->key, y);
+	const char *s = number_scalar(r, k->key, y);
 	struct conf_forward *f = base;
 	union addr a = {0};
 
