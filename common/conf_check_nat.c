@@ -192,11 +192,39 @@ nets_known(const struct conf_head *h)
 	return h->nnets > 0;
 }
 
-/* Can a host have this address? */
+/*
+ * A host answers its own network past the gateway: a client there that asked
+ * a vip knows nothing of that answer. hairpin: false says that this is known.
+ */
 static void
-check_host(struct conf_reader *r, struct ynode *y, struct in_addr to)
+check_hairpin(struct conf_reader *r, size_t i, const struct conf_net *net)
 {
-	const struct conf_net *net = net_with(&r->conf->h, to);
+	const struct conf_forward *f = &r->conf->forwards[i];
+	struct ynode *rule = r->forwards[i];
+	int n = (int)(net - r->conf->h.nets);
+	char buf[ADDR_STRLEN];
+
+	addr_str4(buf, f->to);
+	if (f->hairpin && f->on != n &&
+	    conf_absent("networks.*", r->nets[n], "vip"))
+		report_warn(r->report, conf_good(rule, "hairpin"),
+		    "hairpin has no effect: %s is in %s, which has no vip", buf,
+		    net->name);
+	else if (f->on == n && conf_good(rule, "on") != NULL &&
+	    conf_absent("nat.forward[]", rule, "hairpin"))
+		report_warn(r->report, conf_good(rule, "to"),
+		    "hosts of %s cannot use this: %s answers them directly, "
+		    "not from the vip; write hairpin: true, or false if they "
+		    "need not",
+		    net->name, buf);
+}
+
+/* Can a host have this address, and be reached there? */
+static void
+check_host(struct conf_reader *r, struct ynode *y, size_t i)
+{
+	const struct conf_forward *f = &r->conf->forwards[i];
+	const struct conf_net *net = net_with(&r->conf->h, f->to);
 	char buf[ADDR_STRLEN];
 	const char *what;
 
@@ -204,12 +232,15 @@ check_host(struct conf_reader *r, struct ynode *y, struct in_addr to)
 		if (nets_known(&r->conf->h))
 			report_warn(r->report, y,
 			    "%s is in none of the networks; the nodes need a "
-			    "route to it",
-			    addr_str4(buf, to));
-	} else if ((what = conf_no_host(to, net->plen)) != NULL) {
+			    "route to it%s",
+			    addr_str4(buf, f->to),
+			    f->hairpin ? ", and hairpin has no effect" : "");
+	} else if ((what = conf_no_host(f->to, net->plen)) != NULL) {
 		report_error(r->report, y,
 		    "leads to the %s address of %s, not to a host", what,
 		    net->name);
+	} else {
+		check_hairpin(r, i, net);
 	}
 }
 
@@ -222,7 +253,7 @@ check_target(struct conf_reader *r, size_t i)
 	if (y == NULL)
 		return;
 	if (!check_own_address(r, y, f->to))
-		check_host(r, y, f->to);
+		check_host(r, y, i);
 	if (conf_good(r->forwards[i], "port") != NULL &&
 	    f->to_port + (f->hi - f->lo) > UINT16_MAX)
 		report_error(r->report, y,

@@ -107,8 +107,8 @@ static const struct schema_key schema[] = {
 		"range,\n.Ar port\nis where the first one leads."},
     {"nat.forward[]", "hairpin", ST_BOOL, .off = FORWARD(hairpin),
 	.def = "false", .arg = "true | false",
-	.help = "Let hosts inside reach the host by the virtual address "
-		"too."},
+	.help = "Let hosts of its own network reach the host by the virtual "
+		"address too; that network needs a\n.Ic vip ."},
 };
 
 const struct schema_key *

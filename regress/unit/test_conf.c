@@ -432,7 +432,7 @@ has_eth0(const char *ifname)
 
 /* The report on text, read for node on a host that has eth0 alone. */
 static char *
-links_report(const char *text, const char *node)
+warnings_of(const char *text, const char *node)
 {
 	struct conf_report r;
 	struct conf *c;
@@ -450,9 +450,9 @@ links_report(const char *text, const char *node)
 }
 
 static void
-assert_links(const char *text, const char *node, const char *want)
+assert_warnings(const char *text, const char *node, const char *want)
 {
-	char *out = links_report(text, node);
+	char *out = warnings_of(text, node);
 
 	assert_string_equal(out, want);
 	free(out);
@@ -465,8 +465,8 @@ test_no_link(void **state)
 	char *t, *u;
 
 	(void)state;
-	assert_links(pair, NULL, "");
-	assert_links(pair, "b",
+	assert_warnings(pair, NULL, "");
+	assert_warnings(pair, "b",
 	    "x:12:30: warning: this host has no interface eth2: until it "
 	    "has, b is in FAULT and takes no virtual address\n"
 	    "   12 |     interface: { a: eth1, b: eth2 }\n"
@@ -474,7 +474,7 @@ test_no_link(void **state)
 	    "1 warning\n");
 	t = replace(pair, "{ a: eth1, b: eth2 }", "eth0");
 	u = replace(t, "interface: eth0", "interface: eht0");
-	assert_links(u, "a",
+	assert_warnings(u, "a",
 	    "x:7:16: warning: this host has no interface eht0: until it "
 	    "has, a is in FAULT and takes no virtual address\n"
 	    "    7 |     interface: eht0\n"
@@ -505,7 +505,10 @@ test_no_link_beside(void **state)
 	u = replace(
 	    t, "    - { name: s2, from: out, to: in, address: vip }\n", "");
 	free(t);
-	t = links_report(u, "a");
+	t = replace(u, ", hairpin: true", "");
+	free(u);
+	u = t;
+	t = warnings_of(u, "a");
 	assert_non_null(strstr(t,
 	    "warning: this host has no interface eth8: until it has, a "
 	    "neither sends nor receives flows\n"));
@@ -515,8 +518,71 @@ test_no_link_beside(void **state)
 	assert_non_null(strstr(t, "\n2 warnings\n"));
 	free(t);
 	/* b is not on dmz */
-	t = links_report(u, "b");
+	t = warnings_of(u, "b");
 	assert_null(strstr(t, "dmz"));
+	free(t);
+	free(u);
+}
+
+/* Forwards that some of their clients get no answer by. */
+static void
+test_forward_warnings(void **state)
+{
+	char *t, *u;
+
+	(void)state;
+	t = replace(pair, "{ name: f2, on: out", "{ name: f2, on: in");
+	assert_warnings(t, NULL,
+	    "x:31:45: warning: hosts of in cannot use this: 10.0.0.21 answers "
+	    "them directly, not from the vip; write hairpin: true, or false "
+	    "if they need not\n"
+	    "   31 |     - { name: f2, on: in, port: udp/53, to: 10.0.0.21 }\n"
+	    "      |                                             ^^^^^^^^^\n"
+	    "1 warning\n");
+	u = replace(t, "10.0.0.21", "10.0.0.21, hairpin: false");
+	assert_warnings(u, NULL, "");
+	free(u);
+	u = replace(t, "10.0.0.21", "10.0.0.21, hairpin: true");
+	assert_warnings(u, NULL, "");
+	free(u);
+	free(t);
+	t = replace(pair, "ha:\n",
+	    "  dmz: { interface: eth5, address: { a: 10.5.0.1/16 } }\nha:\n");
+	u = replace(t, "10.0.0.20:90", "10.5.0.9:90");
+	assert_warnings(u, NULL,
+	    "x:31:71: warning: hairpin has no effect: 10.5.0.9 is in dmz, "
+	    "which has no vip\n"
+	    "   31 |     - { name: f1, on: out, port: tcp/80-81, to: "
+	    "10.5.0.9:90, hairpin: true }\n"
+	    "      |                                                 "
+	    "                      ^^^^\n"
+	    "1 warning\n");
+	free(t);
+	t = replace(u, ", hairpin: true", "");
+	assert_warnings(t, NULL, "");
+	free(t);
+	free(u);
+}
+
+/* One place, one warning, whatever follows from it. */
+static void
+test_forward_to_nowhere(void **state)
+{
+	char *t, *u;
+
+	(void)state;
+	t = replace(pair, "10.0.0.20:90", "10.5.0.9");
+	assert_warnings(t, NULL,
+	    "x:30:49: warning: 10.5.0.9 is in none of the networks; the nodes "
+	    "need a route to it, and hairpin has no effect\n"
+	    "   30 |     - { name: f1, on: out, port: tcp/80-81, to: "
+	    "10.5.0.9, hairpin: true }\n"
+	    "      |                                                 ^^^^^^^^\n"
+	    "1 warning\n");
+	u = replace(t, ", hairpin: true", "");
+	free(t);
+	t = warnings_of(u, NULL);
+	assert_non_null(strstr(t, "need a route to it\n"));
 	free(t);
 	free(u);
 }
@@ -598,6 +664,8 @@ main(void)
 	    cmocka_unit_test(test_third_node),
 	    cmocka_unit_test(test_no_link),
 	    cmocka_unit_test(test_no_link_beside),
+	    cmocka_unit_test(test_forward_warnings),
+	    cmocka_unit_test(test_forward_to_nowhere),
 	    cmocka_unit_test(test_many_sources),
 	    cmocka_unit_test(test_many_forwards),
 	};
