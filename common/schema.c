@@ -86,7 +86,9 @@ static const struct schema_key schema[] = {
 	.arg = "name",
 	.help = "Name of the rule; no other one has it, source or forward."},
     {"nat.source[]", "from", ST_NETWORK, true, SOURCE(from), .arg = "network",
-	.help = "What comes from this network."},
+	.help = "What comes from an address in this network's prefix. Hosts "
+		"behind a further router on it have others, and leave "
+		"untranslated."},
     {"nat.source[]", "to", ST_NETWORK, true, SOURCE(to), .arg = "network",
 	.help = "And leaves through this one."},
     {"nat.source[]", "address", ST_VIP, true, .arg = "vip",
