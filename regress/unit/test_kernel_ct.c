@@ -1,62 +1,17 @@
-/* Records into the kernel and its events and dumps, against conntrack(8). */
-#include "test_kernel.h"
+/* Records into the kernel, against conntrack(8). */
+#include "test_ct.h"
 
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/filter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include "parentd/parentd.h"
-
-#define NAT_DONE (IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE)
-#define SEEN     (IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED)
-
-static struct imsg_ct_fail fails[KCT_BATCH_MAX];
-
-static void
-put(union addr *a, int family, const char *s)
-{
-	memset(a, 0, sizeof(*a));
-	assert_int_equal(inet_pton(family, s, a), 1);
-}
-
-/* A flow without NAT: the reply mirrors it. */
-static struct ct_rec
-flow(uint8_t proto, const char *src, uint16_t sport, const char *dst,
-    uint16_t dport)
-{
-	struct ct_rec r = {
-	    .op = CT_OP_NEW,
-	    .proto = proto,
-	    .family = strchr(src, ':') != NULL ? AF_INET6 : AF_INET,
-	    .status = SEEN | NAT_DONE,
-	    .timeout_s = 1000,
-	    .fields = CTF_STATUS | CTF_TIMEOUT,
-	};
-
-	put(&r.orig.src, r.family, src);
-	put(&r.orig.dst, r.family, dst);
-	r.orig.sport = htons(sport);
-	r.orig.dport = htons(dport);
-	r.reply.src = r.orig.dst;
-	r.reply.dst = r.orig.src;
-	r.reply.sport = r.orig.dport;
-	r.reply.dport = r.orig.sport;
-	if (proto == IPPROTO_TCP) {
-		r.fields |= CTF_TCP | CTF_TCP_WIN;
-		r.tcp_state = TCP_CONNTRACK_ESTABLISHED;
-		r.tcp_flags_orig = r.tcp_flags_reply =
-		    IP_CT_TCP_FLAG_WINDOW_SCALE | IP_CT_TCP_FLAG_SACK_PERM;
-		r.wscale_orig = r.wscale_reply = 7;
-	}
-	return r;
-}
 
 static struct ct_rec
 echo(const char *src, const char *dst, uint16_t id)
@@ -68,51 +23,6 @@ echo(const char *src, const char *dst, uint16_t id)
 	r.reply.sport = htons(id);
 	r.reply.dport = htons((uint16_t)((v6 ? 129 : 0) << 8));
 	return r;
-}
-
-static void
-snat(struct ct_rec *r, const char *to, uint16_t port)
-{
-	put(&r->reply.dst, r->family, to);
-	if (r->proto == IPPROTO_ICMP || r->proto == IPPROTO_ICMPV6)
-		r->reply.sport = htons(port);
-	else
-		r->reply.dport = htons(port);
-	r->status |= IPS_SRC_NAT;
-}
-
-static void
-dnat(struct ct_rec *r, const char *to, uint16_t port)
-{
-	put(&r->reply.src, r->family, to);
-	r->reply.sport = htons(port);
-	r->status |= IPS_DST_NAT;
-}
-
-static void
-apply(struct ct_rec *r, int error)
-{
-	size_t n = kct_apply(r, 1, fails);
-
-	assert_int_equal(n, error != 0);
-	if (n != 0)
-		assert_int_equal(fails[0].error, error);
-}
-
-static int
-flows(const char *options)
-{
-	return atoi(tk_out("conntrack -L %s 2>/dev/null | wc -l", options));
-}
-
-static int
-dump(void)
-{
-	int fd = kct_dump_socket();
-
-	assert_true(fd != -1);
-	assert_int_equal(kct_dump_ask(fd), 0);
-	return fd;
 }
 
 /* CTA_STATUS of the only entry, which conntrack(8) does not print. */
@@ -180,26 +90,6 @@ id_now(void)
 
 	assert_non_null(s);
 	return (uint32_t)strtoul(s + strlen("id="), NULL, 10);
-}
-
-static int
-setup(void **state)
-{
-	(void)tk_setup(state);
-	if (tk_here && kct_init() == -1)
-		return -1;
-	return 0;
-}
-
-static int
-flush(void **state)
-{
-	(void)state;
-	if (tk_here) {
-		tk_run("conntrack -F >/dev/null 2>&1");
-		tk_run("conntrack -F -f ipv6 >/dev/null 2>&1");
-	}
-	return 0;
 }
 
 static void
@@ -638,99 +528,6 @@ refused_by_the_kernel(void **state)
 	assert_int_equal(flows(""), 1);
 }
 
-static int
-messages(int fd, uint16_t *type)
-{
-	union {
-		struct nlmsghdr nlh;
-		char buf[65536];
-	} in;
-	const struct nlmsghdr *nlh;
-	ssize_t n;
-	int count = 0, len;
-
-	tk_msleep(20);
-	while ((n = recv(fd, &in, sizeof(in), 0)) > 0)
-		for (nlh = &in.nlh, len = (int)n; mnl_nlmsg_ok(nlh, len);
-		     nlh = mnl_nlmsg_next(nlh, &len)) {
-			count += nlh->nlmsg_type != NLMSG_DONE;
-			*type = nlh->nlmsg_type & 0xff;
-		}
-	assert_int_equal(errno, EAGAIN);
-	return count;
-}
-
-static void
-events_of_others_only(void **state)
-{
-	struct ct_rec r;
-	uint16_t type;
-	int fd, off = 0;
-
-	(void)state;
-	TK_NEED();
-	fd = kct_event_socket(1 << 20, kct_portid());
-	assert_true(fd != -1);
-	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
-	apply(&r, 0);
-	r.timeout_s = 50;
-	apply(&r, 0);
-	r.op = CT_OP_DELETE;
-	apply(&r, 0);
-	assert_int_equal(messages(fd, &type), 0);
-	tk_run("conntrack -I -s 10.1.0.9 -d 10.2.0.9 -p udp --sport 9 "
-	       "--dport 9 -t 60 >/dev/null 2>&1");
-	assert_int_equal(messages(fd, &type), 1);
-	assert_int_equal(type, IPCTNL_MSG_CT_NEW);
-	r = flow(IPPROTO_UDP, "10.1.0.9", 9, "10.2.0.9", 9);
-	apply(&r, 0);
-	assert_int_equal(messages(fd, &type), 0);
-	tk_run("conntrack -D -p udp --sport 9 >/dev/null 2>&1");
-	assert_int_equal(messages(fd, &type), 1);
-	assert_int_equal(type, IPCTNL_MSG_CT_DELETE);
-	assert_int_equal(
-	    setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &off, sizeof(off)),
-	    -1);
-	assert_int_equal(errno, EPERM);
-	close(fd);
-}
-
-static void
-no_one_to_ignore(void **state)
-{
-	struct ct_rec r;
-	uint16_t type;
-	int fd;
-
-	(void)state;
-	TK_NEED(); /* the counter-proof of the filter above */
-	fd = kct_event_socket(1 << 20, kct_portid() + 1);
-	assert_true(fd != -1);
-	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
-	apply(&r, 0);
-	assert_int_equal(messages(fd, &type), 1);
-	close(fd);
-}
-
-static void
-dump_of_both_families(void **state)
-{
-	struct ct_rec r[3];
-	uint16_t type;
-	int fd;
-
-	(void)state;
-	TK_NEED();
-	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
-	r[1] = flow(IPPROTO_UDP, "10.1.0.2", 4001, "192.0.2.9", 53);
-	r[2] = flow(IPPROTO_UDP, "2001:db8::1", 1, "2001:db8::2", 53);
-	assert_int_equal(kct_apply(r, 3, fails), 0);
-	fd = dump();
-	assert_int_equal(messages(fd, &type), 3);
-	assert_int_equal(type, NLMSG_DONE);
-	close(fd);
-}
-
 /* Of the same translation; no other flow that looks like it. */
 static void
 there(void **state)
@@ -776,9 +573,6 @@ main(void)
 	    T(order_within_a_batch),
 	    T(a_whole_batch),
 	    T(refused_by_the_kernel),
-	    T(events_of_others_only),
-	    T(no_one_to_ignore),
-	    T(dump_of_both_families),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

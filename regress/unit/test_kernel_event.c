@@ -1,0 +1,113 @@
+/* The parent's sockets for conntrack's events and dumps. */
+#include "test_ct.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/filter.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+static int
+messages(int fd, uint16_t *type)
+{
+	union {
+		struct nlmsghdr nlh;
+		char buf[65536];
+	} in;
+	const struct nlmsghdr *nlh;
+	ssize_t n;
+	int count = 0, len;
+
+	tk_msleep(20);
+	while ((n = recv(fd, &in, sizeof(in), 0)) > 0)
+		for (nlh = &in.nlh, len = (int)n; mnl_nlmsg_ok(nlh, len);
+		     nlh = mnl_nlmsg_next(nlh, &len)) {
+			count += nlh->nlmsg_type != NLMSG_DONE;
+			*type = nlh->nlmsg_type & 0xff;
+		}
+	assert_int_equal(errno, EAGAIN);
+	return count;
+}
+
+static void
+events_of_others_only(void **state)
+{
+	struct ct_rec r;
+	uint16_t type;
+	int fd, off = 0;
+
+	(void)state;
+	TK_NEED();
+	fd = kct_event_socket(1 << 20, kct_portid());
+	assert_true(fd != -1);
+	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	apply(&r, 0);
+	r.timeout_s = 50;
+	apply(&r, 0);
+	r.op = CT_OP_DELETE;
+	apply(&r, 0);
+	assert_int_equal(messages(fd, &type), 0);
+	tk_run("conntrack -I -s 10.1.0.9 -d 10.2.0.9 -p udp --sport 9 "
+	       "--dport 9 -t 60 >/dev/null 2>&1");
+	assert_int_equal(messages(fd, &type), 1);
+	assert_int_equal(type, IPCTNL_MSG_CT_NEW);
+	r = flow(IPPROTO_UDP, "10.1.0.9", 9, "10.2.0.9", 9);
+	apply(&r, 0);
+	assert_int_equal(messages(fd, &type), 0);
+	tk_run("conntrack -D -p udp --sport 9 >/dev/null 2>&1");
+	assert_int_equal(messages(fd, &type), 1);
+	assert_int_equal(type, IPCTNL_MSG_CT_DELETE);
+	assert_int_equal(
+	    setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &off, sizeof(off)),
+	    -1);
+	assert_int_equal(errno, EPERM);
+	close(fd);
+}
+
+static void
+no_one_to_ignore(void **state)
+{
+	struct ct_rec r;
+	uint16_t type;
+	int fd;
+
+	(void)state;
+	TK_NEED(); /* the counter-proof of the filter above */
+	fd = kct_event_socket(1 << 20, kct_portid() + 1);
+	assert_true(fd != -1);
+	r = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	apply(&r, 0);
+	assert_int_equal(messages(fd, &type), 1);
+	close(fd);
+}
+
+static void
+dump_of_both_families(void **state)
+{
+	struct ct_rec r[3];
+	uint16_t type;
+	int fd;
+
+	(void)state;
+	TK_NEED();
+	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	r[1] = flow(IPPROTO_UDP, "10.1.0.2", 4001, "192.0.2.9", 53);
+	r[2] = flow(IPPROTO_UDP, "2001:db8::1", 1, "2001:db8::2", 53);
+	assert_int_equal(kct_apply(r, 3, fails), 0);
+	fd = dump();
+	assert_int_equal(messages(fd, &type), 3);
+	assert_int_equal(type, NLMSG_DONE);
+	close(fd);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, flush)
+	const struct CMUnitTest tests[] = {
+	    T(events_of_others_only),
+	    T(no_one_to_ignore),
+	    T(dump_of_both_families),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
