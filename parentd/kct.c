@@ -428,7 +428,9 @@ kct_first(const struct ct_rec *recs, const struct kct_pass *p, size_t i)
 
 /*
  * Choose second tries; returns how many there are. Records of the same flow
- * that come after a failed one are done again, so that their order holds.
+ * that come after a failed one are done again, so that their order holds; and
+ * so is one that trips over another flow, while what comes before it may yet
+ * end that flow.
  */
 static size_t
 kct_again(const struct ct_rec *recs, struct kct_pass *p)
@@ -442,6 +444,8 @@ kct_again(const struct ct_rec *recs, struct kct_pass *p)
 			continue;
 		t->verb =
 		    (uint8_t)(t->error == 0 ? KCT_DONE : kct_next(&recs[i], t));
+		if (t->verb == KCT_DONE && t->error == EEXIST && left > 0)
+			t->verb = KCT_CREATE;
 		if (t->verb == KCT_DONE)
 			continue;
 		left++;

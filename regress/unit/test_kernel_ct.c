@@ -327,6 +327,87 @@ delete_leaves_the_other(void **state)
 	assert_int_equal(flows(""), 0);
 }
 
+/* So that what is to be deleted is looked for first, see kct_clashed. */
+static void
+clash(void)
+{
+	struct ct_rec r[2];
+
+	r[0] = flow(IPPROTO_UDP, "10.1.0.8", 4000, "192.0.2.8", 53);
+	snat(&r[0], "198.51.100.8", 5555);
+	r[1] = flow(IPPROTO_UDP, "10.1.0.9", 4000, "192.0.2.8", 53);
+	snat(&r[1], "198.51.100.8", 5555);
+	assert_int_equal(kct_apply(r, 2, fails), 1);
+	assert_int_equal(fails[0].error, EEXIST);
+	r[0].op = CT_OP_DELETE;
+	apply(&r[0], 0);
+}
+
+/* A flow ends, and another takes its address and port: in one batch. */
+static void
+port_changes_hands(void **state)
+{
+	struct ct_rec r[4];
+
+	(void)state;
+	TK_NEED();
+	clash();
+	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	snat(&r[0], "198.51.100.1", 5555);
+	apply(&r[0], 0);
+	r[0].op = CT_OP_DELETE;
+	r[1] = flow(IPPROTO_UDP, "10.1.0.3", 4000, "192.0.2.9", 53);
+	snat(&r[1], "198.51.100.1", 5555);
+	assert_int_equal(kct_apply(r, 2, fails), 0);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "src=10.1.0.3");
+
+	/* twice, the second time from one that was here only meanwhile */
+	r[0] = r[1];
+	r[0].op = CT_OP_DELETE;
+	r[1] = flow(IPPROTO_UDP, "10.1.0.4", 4000, "192.0.2.9", 53);
+	snat(&r[1], "198.51.100.1", 5555);
+	r[2] = r[1];
+	r[2].op = CT_OP_DELETE;
+	r[3] = flow(IPPROTO_UDP, "10.1.0.5", 4000, "192.0.2.9", 53);
+	snat(&r[3], "198.51.100.1", 5555);
+	assert_int_equal(kct_apply(r, 4, fails), 0);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "src=10.1.0.5");
+
+	/* who has it goes on with another */
+	r[0] = r[3];
+	snat(&r[0], "198.51.100.1", 6666);
+	r[1] = flow(IPPROTO_UDP, "10.1.0.6", 4000, "192.0.2.9", 53);
+	snat(&r[1], "198.51.100.1", 5555);
+	assert_int_equal(kct_apply(r, 2, fails), 0);
+	assert_int_equal(flows(""), 2);
+	tk_has(tk_out("conntrack -L --src 10.1.0.6 2>/dev/null"), "dport=5555");
+	tk_has(tk_out("conntrack -L --src 10.1.0.5 2>/dev/null"), "dport=6666");
+}
+
+/* As above, and who takes it had another before. */
+static void
+port_taken_for_another(void **state)
+{
+	struct ct_rec r[3];
+
+	(void)state;
+	TK_NEED();
+	r[2] = flow(IPPROTO_UDP, "10.1.0.3", 4000, "192.0.2.9", 53);
+	snat(&r[2], "198.51.100.1", 7777);
+	apply(&r[2], 0);
+	snat(&r[2], "198.51.100.1", 5555);
+	r[0] = flow(IPPROTO_UDP, "10.1.0.2", 4000, "192.0.2.9", 53);
+	snat(&r[0], "198.51.100.1", 5555);
+	r[0].op = CT_OP_UPDATE; /* not there: made at the second try */
+	r[1] = r[0];
+	r[1].op = CT_OP_DELETE;
+	assert_int_equal(kct_apply(r, 3, fails), 0);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "dport=5555");
+}
+
 static void
 reply_clash_is_told(void **state)
 {
@@ -564,6 +645,8 @@ main(void)
 	    T(update_existing),
 	    T(other_translation_gives_way),
 	    T(delete_leaves_the_other),
+	    T(port_changes_hands),
+	    T(port_taken_for_another),
 	    T(reply_clash_is_told),
 	    T(over_gives_way),
 	    T(over_is_not_updated),
