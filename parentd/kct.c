@@ -367,6 +367,7 @@ kct_next(const struct ct_rec *r, struct kct_try *t)
 {
 	switch (t->verb) {
 	case KCT_CREATE:
+	case KCT_REPLACE:
 		return t->error == EEXIST ? kct_exists(r, t) : KCT_DONE;
 	case KCT_UPDATE:
 		if (t->error == EBUSY)

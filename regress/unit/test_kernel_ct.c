@@ -461,6 +461,20 @@ over_gives_way(void **state)
 	apply(&r[0], 0);
 	assert_int_equal(flows(""), 1);
 	tk_has(tk_out("conntrack -L 2>/dev/null"), "ESTABLISHED src=10.1.0.2");
+
+	/* also to one that had another port itself */
+	r[0].op = CT_OP_UPDATE;
+	r[0].tcp_state = TCP_CONNTRACK_LAST_ACK;
+	apply(&r[0], 0);
+	snat(&r[1], "198.51.100.1", 6666);
+	r[1].timeout_s = 100;
+	apply(&r[1], 0);
+	r[1].op = CT_OP_NEW;
+	snat(&r[1], "198.51.100.1", 5555);
+	apply(&r[1], 0);
+	assert_int_equal(flows(""), 1);
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "ESTABLISHED src=10.1.0.3");
+	tk_has(tk_out("conntrack -L 2>/dev/null"), "dport=5555");
 }
 
 /* The same ports on both sides: what the flow before was like is gone. */
