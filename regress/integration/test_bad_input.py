@@ -7,6 +7,8 @@ import pytest
 import lab
 
 USERS = ("_hagw_vrrp", "_hagw_sync", "_hagw_nat", "_hagw_ctl")
+SYSCTLS = ("net.ipv4.ip_forward", "net.netfilter.nf_conntrack_events",
+           "net.netfilter.nf_conntrack_tcp_be_liberal")
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,7 @@ def host(pair):
 def state(gw):
     return (gw.ip("-4", "addr").stdout, gw.ip("route").stdout,
             gw.run(["nft", "-s", "list", "ruleset"]).stdout,
-            gw.sysctl("net.ipv4.ip_forward"),
-            gw.sysctl("net.netfilter.nf_conntrack_events"))
+            *(gw.sysctl(name) for name in SYSCTLS))
 
 
 def start(gw, *extra, site=None, argv0=()):
@@ -196,6 +197,20 @@ def test_interface_missing(pair):
         assert gw.stop_hagwd() == 0
     finally:
         gw.site = site
+
+
+def test_an_orderly_stop_undoes_everything(pair):
+    """What a master had put into the kernel, and the sysctls."""
+    gw = pair.gateways[0]
+    for name in SYSCTLS:
+        gw.sysctl(name, 0)
+    before = state(gw)
+    gw.start_hagwd()
+    lab.wait_for("master", gw.is_master, 10)
+    assert [gw.sysctl(name) for name in SYSCTLS] == ["1"] * len(SYSCTLS)
+    assert gw.run(["nft", "list", "table", "inet", "hagw"]).stdout
+    assert gw.stop_hagwd() == 0
+    assert state(gw) == before
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ class Pair:
         for name in self.nodes:
             gw = self.lab.host(name, gateway)
             gw.vips = dict(self.vips)
-            gw.sysctl("net.ipv4.ip_forward", 1)
+            gw.sysctl("net.ipv4.ip_forward", 0)  # hagwd sets it
             self.gateways.append(gw)
 
     def site_text(self):

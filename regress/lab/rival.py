@@ -117,6 +117,7 @@ class RivalGateway(Host):
 
     def start_hagwd(self, wait=True):
         """Start what stands in for hagwd."""
+        self.sysctl("net.ipv4.ip_forward", 1)
         first = self.name.endswith("1")
         values = {"name": self.name, "dir": self.lab.dir,
                   "names": " ".join(self.vips)}
