@@ -482,35 +482,45 @@ take_batch(int n, bool *overrun, struct events *es)
 	hand_on(es);
 }
 
+/*
+ * After an overrun the kernel drops whatever else happens, and says nothing
+ * more, until its queue is empty. A bulk that began before would miss that
+ * as well, so it is told when the queue was read to its end.
+ */
 unsigned int
 event_read(int fd, unsigned int limit, bool *overrun,
     void (*cb)(void *, struct ct_rec *, size_t), void *arg)
 {
 	static struct events es;
+	static bool dropping;
 	unsigned int total = 0;
+	bool empty = false;
 
 	prepare_batch();
 	es.cb = cb;
 	es.arg = arg;
 	*overrun = false;
-	while (total < limit) {
+	while (!empty && total < limit) {
 		int n =
 		    recvmmsg(fd, event_msgs, EVENT_BATCH, MSG_DONTWAIT, NULL);
 
 		if (n == -1 && errno == ENOBUFS) {
-			*overrun = true;
+			dropping = true;
 			continue;
 		}
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno != EAGAIN)
 			log_warn("conntrack events");
+		empty = n < EVENT_BATCH;
 		if (n <= 0)
 			break;
 		take_batch(n, overrun, &es);
 		total += (unsigned int)n;
-		if (n < EVENT_BATCH)
-			break;
+	}
+	if (empty && dropping) {
+		dropping = false;
+		*overrun = true;
 	}
 	return total;
 }

@@ -766,9 +766,9 @@ enum event_res event_parse(
 
 /*
  * Read what the event socket holds, at most limit datagrams and a batch: how
- * many there were; *overrun is set when the kernel had to drop some. cb gets
- * the records of each system call, in order, in one call or more; they are
- * its own until it returns.
+ * many there were; *overrun is set when the kernel had to drop some, and no
+ * sooner than it takes new ones again. cb gets the records of each system
+ * call, in order, in one call or more; they are its own until it returns.
  */
 unsigned int event_read(int fd, unsigned int limit, bool *overrun,
     void (*cb)(void *, struct ct_rec *, size_t n), void *arg);

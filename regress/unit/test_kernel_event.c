@@ -6,6 +6,8 @@
 #include <linux/filter.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include "syncd/syncd.h"
+
 static int
 messages(int fd, uint16_t *type)
 {
@@ -99,6 +101,59 @@ dump_of_both_families(void **state)
 	close(fd);
 }
 
+static unsigned int taken;
+
+static void
+take(void *arg, struct ct_rec *recs, size_t n)
+{
+	(void)arg;
+	(void)recs;
+	taken += (unsigned int)n;
+}
+
+/* New flows, an event each. */
+static void
+cause(uint16_t first, uint16_t n)
+{
+	struct ct_rec r;
+
+	for (uint16_t i = 0; i < n; i++) {
+		r = flow(IPPROTO_UDP, "10.1.0.2", (uint16_t)(first + i),
+		    "192.0.2.9", 53);
+		apply(&r, 0);
+	}
+}
+
+/*
+ * From an overrun until its queue is empty the kernel drops what else there
+ * is, and says so no more: it is told when all that was lost is known.
+ */
+static void
+overrun_is_told_at_its_end(void **state)
+{
+	bool overrun;
+	int fd;
+
+	(void)state;
+	TK_NEED();
+	fd = kct_event_socket(256 * 1024, kct_portid() + 1);
+	assert_true(fd != -1);
+	cause(1000, 2000);
+	taken = 0;
+	event_read(fd, 1, &overrun, take, NULL);
+	assert_false(overrun);
+	cause(4000, 10);
+	event_read(fd, 10000, &overrun, take, NULL);
+	assert_true(overrun);
+	assert_in_range(taken, 200, 1900);
+	taken = 0;
+	cause(5000, 10);
+	event_read(fd, 10000, &overrun, take, NULL);
+	assert_false(overrun);
+	assert_int_equal(taken, 10);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -107,6 +162,7 @@ main(void)
 	    T(events_of_others_only),
 	    T(no_one_to_ignore),
 	    T(dump_of_both_families),
+	    T(overrun_is_told_at_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
