@@ -196,7 +196,15 @@ parse_tuple4(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
 }
 
 static void
-parse_tuple(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
+take_zone(const struct attr *a, struct ct_rec *rec)
+{
+	rec->zone = ntohs(attr_be16raw(a));
+}
+
+/* One with a zone of its direction is longer than tuple4. */
+static void
+parse_tuple(const struct attr *nest, struct ct_rec *rec, struct ct_tuple *t,
+    uint8_t *proto)
 {
 	struct attrs as = {nest->data, nest->data + nest->len};
 	struct attr a;
@@ -204,10 +212,17 @@ parse_tuple(const struct attr *nest, struct ct_tuple *t, uint8_t *proto)
 	if (parse_tuple4(nest, t, proto))
 		return;
 	while (next_attr(&as, &a)) {
-		if (a.type == CTA_TUPLE_IP)
+		switch (a.type) {
+		case CTA_TUPLE_IP:
 			parse_ip(&a, t);
-		else if (a.type == CTA_TUPLE_PROTO)
+			break;
+		case CTA_TUPLE_PROTO:
 			parse_proto(&a, t, proto);
+			break;
+		case CTA_TUPLE_ZONE:
+			take_zone(&a, rec);
+			break;
+		}
 	}
 }
 
@@ -287,15 +302,9 @@ take_id(const struct attr *a, struct ct_rec *rec)
 }
 
 static void
-take_zone(const struct attr *a, struct ct_rec *rec)
-{
-	rec->zone = ntohs(attr_be16raw(a));
-}
-
-static void
 take_orig(const struct attr *a, struct ct_rec *rec)
 {
-	parse_tuple(a, &rec->orig, &rec->proto);
+	parse_tuple(a, rec, &rec->orig, &rec->proto);
 }
 
 static void
@@ -303,7 +312,7 @@ take_reply(const struct attr *a, struct ct_rec *rec)
 {
 	uint8_t proto;
 
-	parse_tuple(a, &rec->reply, &proto);
+	parse_tuple(a, rec, &rec->reply, &proto);
 }
 
 /* What the rules in natd's chain close_fwd have seen of it. */

@@ -154,6 +154,37 @@ overrun_is_told_at_its_end(void **state)
 	close(fd);
 }
 
+static void
+take_zone(void *arg, struct ct_rec *recs, size_t n)
+{
+	assert_int_equal(n, 1);
+	*(uint16_t *)arg = recs[0].zone;
+}
+
+/* As `ct original zone set 5` makes them: syncd's filter is to know. */
+static void
+zone_of_a_direction(void **state)
+{
+	static const char *const options[] = {"--orig-zone", "--reply-zone"};
+	bool overrun;
+	uint16_t zone;
+	int fd;
+
+	(void)state;
+	TK_NEED();
+	fd = kct_event_socket(1 << 20, kct_portid());
+	assert_true(fd != -1);
+	for (size_t i = 0; i < nitems(options); i++) {
+		tk_run("conntrack -I -s 10.1.0.9 -d 10.2.0.9 -p udp --sport 9 "
+		       "--dport 9 -t 60 %s 5 >/dev/null 2>&1",
+		    options[i]);
+		zone = 0;
+		event_read(fd, 1, &overrun, take_zone, &zone);
+		assert_int_equal(zone, 5);
+	}
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -163,6 +194,7 @@ main(void)
 	    T(no_one_to_ignore),
 	    T(dump_of_both_families),
 	    T(overrun_is_told_at_its_end),
+	    T(zone_of_a_direction),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -194,6 +194,38 @@ test_tuple_with_unknown(void **state)
 	}
 }
 
+#define ORIG_AT  20 /* in tcp_new: the tuple of the original direction */
+#define REPLY_AT 72
+
+/* `ct original zone set 5`: of one direction, and said in its tuple only. */
+static void
+test_zone_of_a_direction(void **state)
+{
+	static const struct {
+		struct nlattr nla;
+		uint8_t zone[4];
+	} in = {{6, CTA_TUPLE_ZONE}, {0, 5, 0, 0}};
+	static const size_t at[] = {ORIG_AT, REPLY_AT};
+	struct ct_rec want, got;
+
+	(void)state;
+	parse(tcp_new, sizeof(tcp_new), &want);
+	want.zone = 5;
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		uint8_t msg[sizeof(tcp_new) + sizeof(in)];
+		size_t end = at[i] + tcp_new[at[i]];
+
+		memcpy(msg, tcp_new, end);
+		memcpy(msg + end, &in, sizeof(in));
+		memcpy(msg + end + sizeof(in), tcp_new + end,
+		    sizeof(tcp_new) - end);
+		msg[0] += sizeof(in);
+		msg[at[i]] += sizeof(in);
+		assert_int_equal(parse(msg, sizeof(msg), &got), EVENT_RECORD);
+		assert_memory_equal(&got, &want, sizeof(got));
+	}
+}
+
 /* With "ct event set assured,destroy" this is the first one of a flow. */
 static void
 test_assured_has_state(void **state)
@@ -531,6 +563,7 @@ main(void)
 	    cmocka_unit_test(test_tcp),
 	    cmocka_unit_test(test_tuple_in_another_order),
 	    cmocka_unit_test(test_tuple_with_unknown),
+	    cmocka_unit_test(test_zone_of_a_direction),
 	    cmocka_unit_test(test_assured_has_state),
 	    cmocka_unit_test(test_over),
 	    cmocka_unit_test(test_others),
