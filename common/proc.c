@@ -31,16 +31,19 @@ proc_quit(void)
 	exit(0);
 }
 
-/* Killed, most likely: whoever is told to stop gets a message. */
+/*
+ * Killed, most likely: whoever is told to stop gets a message. What is sent
+ * from here on goes nowhere; it must not lead here again.
+ */
 static void
 parent_gone(void)
 {
+	proc.orphan = true;
 	if (proc.phase != PHASE_RUN || proc.ops == NULL ||
 	    proc.ops->orphaned == NULL)
 		proc_quit();
 	if (!proc.ops->orphaned())
 		exit(0);
-	proc.orphan = true;
 	event_del(proc.rev);
 	event_del(proc.wev); /* the buffer stays: a handler may read it */
 }
