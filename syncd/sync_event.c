@@ -2,9 +2,9 @@
  * ctnetlink: events and dumps into records. The messages are walked by hand,
  * without allocation; nothing outside the given length is looked at. An
  * UPDATE says only what changed, so absence means "as before". (The UPDATE
- * of a flow becoming assured carries its protocol state even when the
- * ruleset masks all other events: the mask decides whether an event is
- * delivered, not what is in it.)
+ * of a flow that becomes established and assured at once carries its protocol
+ * state even when the ruleset masks all other events: the mask decides
+ * whether an event is delivered, not what is in it.)
  */
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
