@@ -29,7 +29,8 @@ def test_demo_cleans_up_when_interrupted():
     before = {entry["run"] for _, entry in entries()}
     proc = subprocess.Popen(DEMO, cwd=lab.TOP, text=True,
                             stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
+                            stderr=subprocess.STDOUT,
+                            preexec_fn=lab.core.take_signals)
     for line in proc.stdout:
         if "everything is well" in line:
             break

@@ -132,8 +132,8 @@ def test_nothing_is_left_behind(sig):
     """Two at once; each is gone when its program is, however that ended."""
     procs = [subprocess.Popen(
         [sys.executable, "-c", CHILD, str(lab.TOP / "regress")],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for _ in range(2)]
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        preexec_fn=lab.core.take_signals) for _ in range(2)]
     runs = [proc.stdout.readline().split() for proc in procs]
     assert runs[0][0] != runs[1][0]
     for run, _ in runs:

@@ -530,6 +530,12 @@ def handle_signals():
             signal.signal(sig, _on_signal)
 
 
+def take_signals():
+    """In a child, before exec: a shell's background job ignores these."""
+    for sig in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(sig, signal.SIG_DFL)
+
+
 @atexit.register
 def _close_all():
     for lab in list(_open_labs):
