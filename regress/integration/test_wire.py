@@ -80,6 +80,8 @@ for word, value in (("@HEADER@", HEADER), ("@VERSION@", OFF_VERSION),
     FORGE = FORGE.replace(word, str(value))
 
 TIMES = 200
+# Made of datagrams that nat1 never got: of others it looks at the number only.
+OF_NEW = ("flipped", "truncated")
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +99,10 @@ def dropped(gw):
 @pytest.mark.parametrize("how, counters", [
     ("replay", {"dropped_replay"}),
     ("fresh", {"dropped_key"}),
-    ("flipped", {"dropped_key", "dropped_replay"}),
+    ("flipped", {"dropped_key"}),
     ("header", {"dropped_key", "dropped_replay", "dropped_malformed",
                 "dropped_site"}),
-    ("truncated", {"dropped_malformed", "dropped_key", "dropped_replay"}),
+    ("truncated", {"dropped_malformed", "dropped_key"}),
     ("garbage", {"dropped_malformed", "dropped_key"}),
     ("version", {"dropped_version"}),
     ("site", {"dropped_site", "dropped_key"}),
@@ -109,10 +111,17 @@ def test_forged_datagrams(pair, how, counters):
     nat1, nat2 = pair.gateways
     before = dropped(nat1)
     lines = len(nat1.hagwd.log().splitlines())
-    pair.lab.switch.python(FORGE, how, str(TIMES))
-    lab.wait_for(f"{TIMES} counted", lambda: sum(
-        dropped(nat1)[key] - before[key] for key in counters) >= TIMES, 3)
-    assert nat1.show("sync")["sync_peers"][0]["up"]
+    cable = nat2.cables["eth2"]
+    try:
+        if how in OF_NEW:
+            cable.net.part(cable, nat1.cables["eth2"], both_ways=False)
+        pair.lab.switch.python(FORGE, how, str(TIMES))
+        lab.wait_for(f"{TIMES} counted", lambda: sum(
+            dropped(nat1)[key] - before[key] for key in counters) >= TIMES, 3)
+    finally:
+        cable.net.heal()
+    lab.wait_for("peer up", lambda:
+                 nat1.show("sync")["sync_peers"][0]["up"], 10)
     assert nat1.is_master() and not nat2.holds()
     assert len(nat1.hagwd.log().splitlines()) - lines <= 10
     text = nat1.hactl("show", "sync").stdout
