@@ -72,6 +72,8 @@ def test_unit_file(tree):
     text = unit.read_text()
     assert "Type=notify" in text and "WatchdogSec=" in text
     assert "Restart=always" in text
+    # test_parent has what is lost when hagwd dies and its children live on
+    assert "\nKillMode=process\n" in text
     # test_bad_input has what ends with 2, and what does not
     assert "\nRestartPreventExitStatus=2\n" in text
     kept = re.findall(r"^    (CAP_\w+),", (
