@@ -169,6 +169,12 @@ group_event(const struct fsm_event *ev)
 	timer_arm(now);
 }
 
+bool
+group_has_node(struct in_addr addr)
+{
+	return vrrp_node(group.conf, addr) != NULL;
+}
+
 void
 group_advert(struct vrrp_net *net, const struct vrrp_advert *ad)
 {

@@ -163,17 +163,27 @@ io_differs(struct vrrp_net *net, const struct vrrp_advert *ad)
 	unsigned int lines;
 
 	net->row.err_addresses++;
+	net->differ_src = ad->src;
 	net->differ_us = clock_us();
 	lines = log_allowed(&net->differ_limit, net->differ_us);
 	if (lines > 0)
-		log_warnx("%s (vrid %u): %s advertises other addresses than "
+		log_warnx("%s: %s advertises vrid %u with other addresses than "
 			  "this site's vip",
-		    net->row.name, net->row.vrid, addr_str4(addr, ad->src));
+		    net->row.name, addr_str4(addr, ad->src), net->row.vrid);
 }
 
+/*
+ * With other addresses one of our nodes has another site file for now, and
+ * anybody else a group of his own that is not for us to follow.
+ */
 static void
 io_accept(struct vrrp_net *net, const struct vrrp_advert *ad)
 {
+	if (ad->addrs_differ) {
+		io_differs(net, ad);
+		if (!group_has_node(ad->src))
+			return;
+	}
 	net->row.received++;
 	if (ad->priority == 0)
 		net->row.received_zero++;
@@ -184,8 +194,6 @@ io_accept(struct vrrp_net *net, const struct vrrp_advert *ad)
 	net->row.peer = ad->src;
 	net->row.peer_priority = ad->priority;
 	net->seen_us = clock_us();
-	if (ad->addrs_differ)
-		io_differs(net, ad);
 	group_advert(net, ad);
 }
 

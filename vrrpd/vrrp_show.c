@@ -118,8 +118,11 @@ warn_net(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
 		    net->row.ifname);
 	if (net->differ_us != 0 && now - net->differ_us < DIFFER_RECENT_US)
 		warning(id, net->row.name, "hactl show config",
-		    "%s advertises other addresses with vrid %u",
-		    vrrp_who(g->conf, net->row.peer, who), net->row.vrid);
+		    "%s advertises other addresses with vrid %u: %s",
+		    vrrp_who(g->conf, net->differ_src, who), net->row.vrid,
+		    group_has_node(net->differ_src)
+			? "its site file differs"
+			: "one of the two needs another vrid");
 	warn_silent(g, net, id, now);
 }
 

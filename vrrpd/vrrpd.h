@@ -256,6 +256,7 @@ struct vrrp_net {
 	uint64_t since_us; /* member since */
 	uint64_t seen_us; /* last valid advertisement; 0: never */
 	uint64_t differ_us; /* last one with other addresses; 0: never */
+	struct in_addr differ_src;
 	struct log_limit drop_limit;
 	struct log_limit differ_limit;
 	struct log_limit send_limit;
@@ -291,6 +292,7 @@ const struct vrrp_group *group_get(void);
 /* next becomes the group's. resume as FSM_START's. */
 void group_commit(struct conf *next, const struct imsg_vrrp_resume *resume);
 void group_event(const struct fsm_event *);
+bool group_has_node(struct in_addr); /* one of the site's has it */
 void group_advert(struct vrrp_net *, const struct vrrp_advert *);
 void group_ready(const struct imsg_vrrp_ready *);
 void group_shutdown(void);

@@ -240,3 +240,39 @@ def test_idle_flows_get_their_protocols_timeouts_back(pair, nat1, how):
     no_flow_lost(pair)
     nat2.ctload("-s", "172.23.7.1", "-d", "172.24.7.1", "-n", "1000", "-o",
                 "delete")
+
+
+# From a source with a vrid, a priority and a virtual address, for a second.
+ADVERTISE = """
+import socket, struct, sys, time
+source, vrid, priority, vip = sys.argv[1:]
+body = struct.pack("!BBBBHH4s", 0x31, int(vrid), int(priority), 1, 10, 0,
+                   socket.inet_aton(vip))
+total = sum(struct.unpack("!6H", body))
+while total >> 16:
+    total = (total & 0xffff) + (total >> 16)
+body = body[:6] + struct.pack("!H", ~total & 0xffff) + body[8:]
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+             socket.inet_aton(source))
+for _ in range(10):
+    s.sendto(body, ("224.0.0.18", 0))
+    time.sleep(0.1)
+"""
+
+
+def test_somebody_else_has_our_vrid(pair, nat1):
+    """A group that is not ours is told of, and not followed."""
+    before = nat1.show("vrrp")["vrrp"]["transitions"]
+    pair.client1.python(ADVERTISE, pair.inside, "10", "250", "172.23.0.77")
+    assert nat1.show("vrrp")["vrrp"]["transitions"] == before
+    assert pair.masters() == [nat1]
+    for gw in pair.gateways:
+        assert any(w["text"] == f"{pair.inside} advertises other addresses "
+                   "with vrid 10: one of the two needs another vrid"
+                   for w in gw.show("summary")["warnings"])
+    # with our virtual address it is a better master, whoever that is
+    pair.client1.python(ADVERTISE, pair.inside, "10", "250", "172.23.0.100")
+    assert nat1.show("vrrp")["vrrp"]["transitions"] > before
+    lab.wait_for("a master", lambda: len(pair.masters()) == 1, 15)
