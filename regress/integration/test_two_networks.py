@@ -261,3 +261,34 @@ def test_a_split_that_nobody_can_tell_of_heals(fire, pair):
     finally:
         heal(pair)
     whole(fire, nat1)
+
+
+def test_from_the_shipped_file_with_nobody_at_the_keys():
+    """As people try a pair of gateways: an ssh session, one is stopped and
+    started again, takes over by itself, and then the other one is stopped.
+    """
+    with lab.NatPair(sync_over=SYNC_OVER) as pair:
+        pair.start()
+        nat1, nat2 = pair.gateways
+        ssh = lab.SshSession(pair.client1, lab.Sshd(pair.client2,
+                                                    pair.outside))
+
+        def goes_on():
+            before = ssh.count
+            lab.wait_for("ssh session: counts on", lambda: ssh.error or
+                         ssh.count > before + 5, SETTLE_S)
+            assert not ssh.error
+        nat1.crash()
+        lab.wait_for("nat2: master", nat2.is_master, SETTLE_S)
+        goes_on()
+        nat1.come_back(rebooted=True)
+        pair.wait_master(nat1, SETTLE_S)
+        pair.wait_ready(nat2, SETTLE_S)
+        goes_on()
+        nat2.crash()
+        goes_on()
+        nat2.come_back(rebooted=True)
+        pair.wait_ready(nat2, SETTLE_S)
+        nat1.crash()
+        lab.wait_for("nat2: master", nat2.is_master, SETTLE_S)
+        goes_on()
