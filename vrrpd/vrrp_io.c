@@ -14,6 +14,10 @@
 #include "vrrpd.h"
 
 #define IO_DRAIN_MAX 64 /* packets per turn: others want to be heard too */
+/* After such a turn: a vrrpd that never sleeps is ended as stuck. */
+#define IO_PAUSE_US  1000
+
+static struct event *pause_over;
 
 static void
 io_readable(int fd, short what, void *arg)
@@ -21,6 +25,30 @@ io_readable(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	io_drain(arg);
+}
+
+/* Adding an event that was not out changes nothing. */
+static void
+io_pause_over(int fd, short what, void *arg)
+{
+	struct vrrp_net *net;
+	uint32_t i;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (i = 0; i < CONF_NETS_MAX; i++)
+		if ((net = group_net(i)) != NULL && net->ev != NULL)
+			proc_watch(net->ev, NULL);
+}
+
+void
+io_init(void)
+{
+	pause_over = evtimer_new(proc_base(), io_pause_over, NULL);
+	if (pause_over == NULL ||
+	    event_priority_set(pause_over, PROC_PRIO_HIGH) == -1)
+		fatalx("cannot make the timer of the sockets");
 }
 
 void
@@ -237,6 +265,19 @@ io_receive(struct vrrp_net *net)
 	return true;
 }
 
+/*
+ * More than anybody needs to say: let this socket wait. One timer, begun anew
+ * by each, so that there is a time when all of them wait.
+ */
+static void
+io_pause(struct vrrp_net *net)
+{
+	struct timeval tv = clock_tv(IO_PAUSE_US);
+
+	event_del(net->ev);
+	proc_watch(pause_over, &tv);
+}
+
 void
 io_drain(struct vrrp_net *net)
 {
@@ -245,4 +286,6 @@ io_drain(struct vrrp_net *net)
 	for (i = 0; i < IO_DRAIN_MAX && net->rx != -1; i++)
 		if (!io_receive(net))
 			return;
+	if (net->ev != NULL)
+		io_pause(net);
 }

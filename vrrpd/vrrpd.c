@@ -163,6 +163,7 @@ main(int argc, char *argv[])
 	};
 
 	proc_init(&vrrpd_sandbox, argc, argv);
+	io_init();
 	group_init();
 	proc_run(&ops);
 }

@@ -262,6 +262,7 @@ struct vrrp_net {
 	struct log_limit send_limit;
 };
 
+void io_init(void);
 void io_net_init(struct vrrp_net *);
 void io_net_close(struct vrrp_net *); /* both sockets */
 /* The descriptor is taken over; one from before is closed. */
