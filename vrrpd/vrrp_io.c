@@ -123,9 +123,12 @@ static void
 io_send_failed(struct vrrp_net *net)
 {
 	int error = errno;
-	unsigned int lines = log_allowed(&net->send_limit, clock_us());
+	unsigned int lines;
 
 	net->row.err_send++;
+	net->mute_us = clock_us();
+	net->mute_error = error;
+	lines = log_allowed(&net->send_limit, net->mute_us);
 	errno = error;
 	if (lines > 0)
 		log_warn("%s (vrid %u): cannot send an advertisement on %s",
@@ -147,6 +150,7 @@ io_send(struct vrrp_net *net, uint8_t priority, uint32_t interval_us)
 		return false;
 	}
 	net->row.sent++;
+	net->mute_us = 0;
 	if (priority == 0)
 		net->row.sent_zero++;
 	return true;

@@ -1,4 +1,5 @@
 /* Answers to hactl show vrrp: the group, its networks, what is wrong. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "proc.h"
 #include "vrrpd.h"
 
-#define DIFFER_RECENT_US 60000000U /* a warning for this long */
+#define RECENT_US 60000000U /* a warning for this long */
 
 static uint64_t
 ago(uint64_t now, uint64_t then)
@@ -106,6 +107,24 @@ warn_silent(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
 		    net->row.ifname, fmt_span(span, now - net->seen_us));
 }
 
+/* Nobody hears it, so another node serves, or none does. */
+static void
+warn_mute(const struct vrrp_net *net, uint32_t id, uint64_t now)
+{
+	if (net->mute_us == 0 || now - net->mute_us >= RECENT_US ||
+	    net->link == LINK_DOWN)
+		return;
+	if (net->mute_error == EPERM)
+		warning(id, net->row.name, "nft list ruleset",
+		    "advertisements cannot leave %s: a rule of this host "
+		    "drops IP protocol 112 on output",
+		    net->row.ifname);
+	else
+		warning(id, net->row.name, "hactl show vrrp",
+		    "advertisements cannot leave %s: %s", net->row.ifname,
+		    strerror(net->mute_error));
+}
+
 static void
 warn_net(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
     uint64_t now)
@@ -116,13 +135,14 @@ warn_net(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
 		warning(id, net->row.name, "hactl show vrrp",
 		    "%s has no link; this node serves no network meanwhile",
 		    net->row.ifname);
-	if (net->differ_us != 0 && now - net->differ_us < DIFFER_RECENT_US)
+	if (net->differ_us != 0 && now - net->differ_us < RECENT_US)
 		warning(id, net->row.name, "hactl show config",
 		    "%s advertises other addresses with vrid %u: %s",
 		    vrrp_who(g->conf, net->differ_src, who), net->row.vrid,
 		    group_has_node(net->differ_src)
 			? "its site file differs"
 			: "one of the two needs another vrid");
+	warn_mute(net, id, now);
 	warn_silent(g, net, id, now);
 }
 

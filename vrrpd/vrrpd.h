@@ -255,6 +255,8 @@ struct vrrp_net {
 	struct event *ev;
 	uint64_t since_us; /* member since */
 	uint64_t seen_us; /* last valid advertisement; 0: never */
+	uint64_t mute_us; /* last one that could not leave; 0: one left since */
+	int mute_error;
 	uint64_t differ_us; /* last one with other addresses; 0: never */
 	struct in_addr differ_src;
 	struct log_limit drop_limit;

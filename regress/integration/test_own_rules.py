@@ -109,6 +109,26 @@ def test_filter_and_marks_know_the_flows(pair, nat1, how):
     assert counter(nat2, "unmarked") == 0
 
 
+def test_advertisements_that_may_not_leave(pair, nat1):
+    """One command says so, and what drops them."""
+    def warnings():
+        return [w for w in nat1.show("summary")["warnings"]
+                if "cannot leave" in w["text"]]
+
+    nat1.run(["nft", "add chain inet own out { type filter hook output "
+              "priority filter; }; add rule inet own out oifname eth0 "
+              "ip protocol vrrp drop"])
+    lab.wait_for("a warning", warnings, 5)
+    found, = warnings()
+    assert found["object"] == "net1" and found["hint"] == "nft list ruleset"
+    assert "a rule of this host drops IP protocol 112 on output" in \
+        found["text"]
+    nat1.run(["nft", "flush chain inet own out; "
+              "delete chain inet own out"])
+    lab.wait_for("no warning", lambda: not warnings(), 5)
+    check(pair)
+
+
 def test_a_mark_of_later(pair, nat1):
     """Of an established flow, by a rule; its changes are told as well."""
     assert marks(pair) == {1, 2}
