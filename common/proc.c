@@ -19,6 +19,7 @@ static struct {
 	enum imsg_phase phase;
 	bool orphan; /* goes on without its parent */
 	struct conf *next; /* between BEGIN and DONE */
+	bool drained; /* between DRAINED and DONE */
 	uint32_t want_sources;
 	uint32_t want_forwards;
 } proc;
@@ -113,6 +114,12 @@ struct event_base *
 proc_base(void)
 {
 	return proc.base;
+}
+
+bool
+proc_drained(void)
+{
+	return proc.drained;
 }
 
 unsigned int
@@ -218,6 +225,7 @@ conf_drain(const struct imsg *im)
 	else if (proc.ops->reconf_check == NULL ||
 	    proc.ops->reconf_check(proc.next, msg.why, sizeof(msg.why)) == 0)
 		msg.ok = 1;
+	proc.drained = true;
 	proc_send(IMSG_RECONF_DRAINED, im->hdr.id, &msg, sizeof(msg));
 }
 
@@ -230,6 +238,7 @@ conf_done(const struct imsg *im)
 	if (next == NULL)
 		fatalx("configuration: done before begin");
 	proc.next = NULL;
+	proc.drained = false;
 	proc.phase = PHASE_RUN;
 	proc.ops->reconf_commit(next);
 }
@@ -240,6 +249,7 @@ conf_abort(const struct imsg *im)
 	(void)im;
 	conf_free(proc.next);
 	proc.next = NULL;
+	proc.drained = false;
 }
 
 static void

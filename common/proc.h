@@ -69,6 +69,13 @@ void proc_listen(bool);
 /* The next message to its handler; false: there is none. */
 bool proc_take(void);
 
+/*
+ * A reload was checked here and has not begun: the parent may have the new
+ * configuration already. What names objects of the old one is to wait, or it
+ * would be taken for others, or for a breach.
+ */
+bool proc_drained(void);
+
 /* Messages waiting because the parent is slow. */
 unsigned int proc_backlog(void);
 

@@ -295,9 +295,23 @@ mend(void)
 	return true;
 }
 
+/* What is loaded is checked by the configuration hagwd has. */
+static bool
+load_waits(void)
+{
+	struct timeval tv = clock_tv(RETRY_FIRST_US);
+
+	if (!proc_drained())
+		return false;
+	proc_watch(nat.retry, &tv);
+	return true;
+}
+
 static void
 load_full(void)
 {
+	if (load_waits())
+		return;
 	nft_batch_free(&nat.batch);
 	if (nft_full(&nat.batch, nat.wanted) == -1)
 		fatal("table %s", HAGW_NFT_TABLE);
@@ -315,6 +329,8 @@ load_changes(void)
 {
 	struct nat_delta d;
 
+	if (load_waits())
+		return;
 	if (diff_plans(&d, nat.kernel, nat.wanted) == -1)
 		fatal("table %s", HAGW_NFT_TABLE);
 	nft_batch_free(&nat.batch);
@@ -483,6 +499,7 @@ commit(struct conf *next)
 	nat.checked = NULL;
 	show_conf_changed();
 	nat.look = nat.kernel != NULL;
+	evtimer_del(nat.retry);
 	step();
 }
 

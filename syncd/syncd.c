@@ -97,6 +97,8 @@ static void
 op_status(void *arg, const struct imsg_ct_status *msg)
 {
 	(void)arg;
+	if (proc_drained())
+		return; /* by another number at hagwd's next tick */
 	proc_send(IMSG_CT_STATUS, 0, msg, sizeof(*msg));
 }
 
@@ -111,6 +113,8 @@ static void
 op_asked(void *arg, const struct imsg_ct_handover *msg)
 {
 	(void)arg;
+	if (proc_drained())
+		return; /* who asked asks again */
 	proc_send(IMSG_CT_HANDOVER_ASKED, 0, msg, sizeof(*msg));
 }
 

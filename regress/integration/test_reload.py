@@ -261,10 +261,11 @@ def test_a_long_range_to_other_ports(pair):
         edit(pair, text + FORWARD.replace("tcp/8080", "udp/20000-52000")
              .replace(".20:80", f".20:{to}"))
         reload(pair)
-        found = nat2.run(["nft", "list", "map", "inet", "hagw", "fwd4"],
-                         check=False, timeout=60).stdout
-        assert re.search(r"\. 52000 counter packets 0 bytes 0 : "
-                         rf"172\.23\.0\.20 \. {to + 32000}\b", found)
+        there = re.compile(r"\. 52000 counter packets 0 bytes 0 : "
+                           rf"172\.23\.0\.20 \. {to + 32000}\b")
+        lab.wait_for("the last port", lambda t=there: t.search(
+            nat2.run(["nft", "list", "map", "inet", "hagw", "fwd4"],
+                     check=False, timeout=60).stdout), 20)
     edit(pair, text)
     reload(pair)
     assert pids == [gw.child("natd") for gw in pair.gateways]
@@ -318,6 +319,46 @@ def test_reload_by_signal(pair, watched):
     edit(pair, text)
     reload(pair)
     assert nat1.show("summary")["node"]["config"] == before
+
+
+def with_nat0(text):
+    """A node that is numbered before the others, and is never there."""
+    text = text.replace("  nat1: {", "  nat0: { priority: 50 }\n  nat1: {", 1)
+    for net in ("172.23.0", "172.24.0", "172.25.0"):
+        text = text.replace("{ nat1: " + net,
+                            f"{{ nat0: {net}.6/16, nat1: {net}")
+    return re.sub(r"(172\.25\.0\.\d)/\d+", r"\1/29", text)
+
+
+def test_a_node_that_goes(pair):
+    """What a child says of another one before it has the new numbers is not
+    taken for a breach: here one asks to take over just then.
+    """
+    nat1, nat2 = pair.gateways
+    text = nat2.site.read_text()
+    edit(pair, with_nat0(text))
+    reload(pair)
+    pair.make_master(nat2)
+    edit(pair, text)
+    syncd, natd, hagwd = (nat2.child("syncd"), nat2.child("natd"),
+                          nat2.hagwd.pid)
+    os.kill(natd, signal.SIGSTOP)
+    try:
+        nat2.reload()
+        time.sleep(0.3)  # the others have checked it
+        os.kill(hagwd, signal.SIGSTOP)
+    finally:
+        os.kill(natd, signal.SIGCONT)
+    try:
+        failback = nat1.start([lab.HACTL, "-s", nat1.sock, "failback"],
+                              "failback")
+        time.sleep(0.7)  # nat2's syncd is asked
+    finally:
+        os.kill(hagwd, signal.SIGCONT)
+    lab.wait_for("nat1: master", nat1.is_master, 20)
+    failback.stop()
+    assert nat2.child("syncd") == syncd
+    reload(pair)
 
 
 def test_another_interval(pair):
