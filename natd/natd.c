@@ -499,6 +499,8 @@ commit(struct conf *next)
 	nat.checked = NULL;
 	show_conf_changed();
 	nat.look = nat.kernel != NULL;
+	/* what was refused may be mended, what waited need not any more */
+	nat.retry_us = 0;
 	evtimer_del(nat.retry);
 	step();
 }

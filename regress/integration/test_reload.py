@@ -4,6 +4,7 @@ else moves - no advertisement missed, no flow lost, no other object touched.
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -359,6 +360,23 @@ def test_a_node_that_goes(pair):
     failback.stop()
     assert nat2.child("syncd") == syncd
     reload(pair)
+
+
+def test_what_was_refused_is_tried_at_once(pair):
+    """After a reload, by which it may be mended; not when its time comes."""
+    _, nat2 = pair.gateways
+    good = table(nat2)
+    with subprocess.Popen(
+            ["ip", "netns", "exec", nat2.ns, "nft", "-i"], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as owner:
+        owner.stdin.write("delete table inet hagw; "
+                          "add table inet hagw { flags owner; }\n")
+        owner.stdin.flush()
+        lab.wait_for("a long pause", lambda: re.search(
+            r"refused: .*; again in \d{5} ms", nat2.hagwd.log()), 40)
+    assert table(nat2) == ""
+    nat2.hactl("reload")
+    lab.wait_for("the table", lambda: table(nat2) == good, 5)
 
 
 def test_another_interval(pair):
