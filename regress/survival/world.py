@@ -24,12 +24,13 @@ class Churn:
         self.pair = pair
         self.rate = rate
         self.made = 0
+        self._error = None
         self._began = time.monotonic()
         self._end = threading.Event()
         self._go = threading.Event()
         self._idle = threading.Event()
         self._go.set()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._thread_main, daemon=True)
         self._thread.start()
 
     def _ctload(self, gw, what, block):
@@ -53,13 +54,24 @@ class Churn:
                     p.kill()
             time.sleep(0.1)
 
+    def _thread_main(self):
+        try:
+            self._run()
+        except Exception as error:  # told by who waits for it
+            self._error = error
+        finally:
+            self._idle.set()
+
+    def _check(self):
+        if self._error is not None:
+            raise lab.LabError("the churn died") from self._error
+
     def _run(self):
         block = 0
         while not self._end.is_set():
             if not self._go.is_set():
                 self._idle.set()
                 self._go.wait()
-                self._idle.clear()
                 continue
             gw = self._master()
             if gw is None:
@@ -83,8 +95,11 @@ class Churn:
 
     def pause(self):
         """No changes but those under way; they are waited for."""
+        self._idle.clear()
         self._go.clear()
-        self._idle.wait(30)
+        if not self._idle.wait(30):
+            raise lab.LabError("the churn does not pause")
+        self._check()
 
     def resume(self):
         self._go.set()
@@ -96,6 +111,9 @@ class Churn:
         self._end.set()
         self._go.set()
         self._thread.join()
+        self._check()
+        if not self.made:
+            raise lab.LabError("the churn made no flow")
 
 
 class Holders:
@@ -141,14 +159,15 @@ class World:
         return self
 
     def __exit__(self, *exc):
-        if self.churn is not None:
-            self.churn.stop()
-        self.pair.lab.close()
+        try:
+            self.stop_churn()
+        finally:
+            self.pair.lab.close()
 
     def stop_churn(self):
-        if self.churn is not None:
-            self.churn.stop()
-            self.churn = None
+        churn, self.churn = self.churn, None
+        if churn is not None:
+            churn.stop()
 
     def master(self):
         return self.pair.master()
