@@ -136,10 +136,13 @@ def test_nothing_is_left_behind(sig):
         preexec_fn=lab.core.take_signals) for _ in range(2)]
     runs = [proc.stdout.readline().split() for proc in procs]
     assert runs[0][0] != runs[1][0]
+    inside = {}
     for run, _ in runs:
         assert len(namespaces(run)) == 3
         lab.wait_for("processes", lambda run=run:
                      len(in_namespaces(run)) >= 2, 3)
+        inside.update((pid, lab.core.start_time(pid))
+                      for pid in in_namespaces(run))
     for proc in procs:
         proc.send_signal(sig)
         assert proc.wait(10) != 0
@@ -150,6 +153,9 @@ def test_nothing_is_left_behind(sig):
         assert namespaces(run) == []
         assert not pathlib.Path(directory).exists()
         assert not (lab.core.REGISTRY / f"{run}.json").exists()
+    for pid, started in inside.items():
+        lab.wait_for(f"the end of {pid}", lambda pid=pid, started=started:
+                     lab.core.start_time(pid) != started, 5)
 
 
 def in_namespaces(run):
@@ -161,7 +167,7 @@ def in_namespaces(run):
 def test_a_lab_to_play_in():
     """Up, its scripts, down; other labs that are up stay."""
     def run(*argv):
-        return lab.call(argv, cwd=lab.TOP, timeout=40).stdout
+        return lab.call(argv, cwd=lab.TOP, timeout=120).stdout
     text = run(sys.executable, "-m", "regress.lab", "up")
     where = pathlib.Path(text.split("site file are in ")[1].split(".\n")[0])
     name = where.name.split("-")[1]

@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from lab import Lab as Hosts
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 LIBS = "libmnl libnftnl libbsd yaml-0.1 libseccomp libsodium libevent"
 CLONE_NEWNET = 0x40000000
@@ -82,12 +84,10 @@ def inside_ns(ns):
 class Lab:
     def __init__(self, tmp):
         self.tmp = tmp
-        tag = f"natrs{os.getpid()}"
-        self.gw, self.out, self.sw, self.srv, self.cli, self.peer = self.all \
-            = [f"{tag}-{n}" for n in ("gw", "out", "sw", "srv", "cli", "peer")]
-        for ns in self.all:
-            sh(f"ip netns add {ns}")
-            sh(f"ip -n {ns} link set lo up")
+        self.hosts = Hosts()
+        self.sw = self.hosts.switch.ns
+        self.gw, self.out, self.srv, self.cli, self.peer = [
+            self.hosts.host(n).ns for n in ("gw", "out", "srv", "cli", "peer")]
 
     def cable(self, a, aname, b, bname):
         sh(f"ip -n {a} link add {aname} type veth peer name {bname} "
@@ -100,9 +100,9 @@ class Lab:
         self.cable(self.gw, "ens3", self.peer, "eth0")
         sh(f"ip -n {self.sw} link add br0 type bridge")
         sh(f"ip -n {self.sw} link set br0 up")
-        for ns, name in ((self.gw, "ens4"), (self.srv, "eth0"),
-                         (self.cli, "eth0")):
-            port = f"p{self.all.index(ns)}"
+        for ns, name, port in ((self.gw, "ens4", "p0"),
+                               (self.srv, "eth0", "p1"),
+                               (self.cli, "eth0", "p2")):
             self.cable(ns, name, self.sw, port)
             sh(f"ip -n {self.sw} link set {port} master br0")
         for ns, dev, addr in (
@@ -146,8 +146,7 @@ class Lab:
         return sh(f"ip netns exec {self.gw} nft {cmd}").stdout
 
     def close(self):
-        for ns in self.all:
-            sh(f"ip netns del {ns}", check=False)
+        self.hosts.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """python3 -m regress.lab up | down: a lab to play in, that stays."""
 import sys
 
-from .core import LabError, entries, namespaces, remove, sweep
+from .core import (LabError, entries, handle_signals, namespaces, remove,
+                   sweep)
 from .gateway import HACTL, HAGWD
 from .nat_pair import NatPair
 from .traffic import Sshd
@@ -50,20 +51,20 @@ def write_script(pair, name, text):
 
 
 def up():
-    pair = NatPair(keep=True)
-    try:
-        pair.start()
-        sshd = Sshd(pair.client2, pair.outside)
-    except BaseException:
-        print(pair.lab.logs(), file=sys.stderr)
-        pair.lab.close()
-        raise
-    for name, text in SCRIPTS.items():
-        write_script(pair, name, HEAD + text)
-    ssh = " ".join(str(a) for a in sshd.argv("sh -i") if a != "-n")
-    ssh = ssh.replace(" root@", " -tt root@")
-    write_script(pair, "ssh", "#!/bin/sh\nexec ip netns exec "
-                 f"{pair.client1.ns} {ssh}\n")
+    with NatPair() as pair:
+        try:
+            pair.start()
+            sshd = Sshd(pair.client2, pair.outside)
+        except LabError:
+            print(pair.lab.logs(), file=sys.stderr)
+            raise
+        for name, text in SCRIPTS.items():
+            write_script(pair, name, HEAD + text)
+        ssh = " ".join(str(a) for a in sshd.argv("sh -i") if a != "-n")
+        ssh = ssh.replace(" root@", " -tt root@")
+        write_script(pair, "ssh", "#!/bin/sh\nexec ip netns exec "
+                     f"{pair.client1.ns} {ssh}\n")
+        pair.lab.keep()
     print(HELP.format(dir=pair.lab.dir))
 
 
@@ -80,6 +81,7 @@ def down(run=None):
 
 
 def main():
+    handle_signals()
     try:
         match sys.argv[1:]:
             case ["up"]:

@@ -385,11 +385,11 @@ def memory_directory():
 class Lab:
     """A set of hosts and networks, and all that was started in them."""
 
-    def __init__(self, keep=False):
+    def __init__(self):
         if os.geteuid() != 0:
             raise LabError("a lab needs root: network namespaces")
         self.run = secrets.token_hex(3)
-        self.keep = keep
+        self.kept = False
         self.hosts = {}
         self.networks = {}
         self.closed = False
@@ -408,13 +408,18 @@ class Lab:
 
     def _register(self):
         REGISTRY.mkdir(exist_ok=True)
-        pid = 0 if self.keep else os.getpid()
+        pid = 0 if self.kept else os.getpid()
         entry = {"run": self.run, "pid": pid, "start": start_time(pid),
                  "dir": str(self.dir)}
         path = REGISTRY / f"{self.run}.json"
         part = REGISTRY / f".{self.run}.part"
         part.write_text(json.dumps(entry))
         part.rename(path)
+
+    def keep(self):
+        """It stays when this program ends; "down" removes it."""
+        self.kept = True
+        self._register()
 
     def __enter__(self):
         return self
@@ -447,7 +452,7 @@ class Lab:
 
     def close(self):
         """End everything. Signals wait until that is done."""
-        if self.closed:
+        if self.closed or self.kept:
             return
         self.closed = True
         if self in _open_labs:
@@ -469,6 +474,14 @@ def namespaces(run):
     return [p.name for p in pathlib.Path("/run/netns").glob(f"hw{run}-*")]
 
 
+def mounts_below(directory):
+    """Where something is mounted below a directory, the deepest first."""
+    with open("/proc/mounts", encoding="utf-8") as f:
+        points = [line.split()[1] for line in f]
+    return sorted((p for p in points if p.startswith(f"{directory}/")),
+                  reverse=True)
+
+
 def remove(run, directory):
     """Remove all traces of a run: its processes, namespaces, files."""
     for ns in namespaces(run):
@@ -486,6 +499,8 @@ def remove(run, directory):
         ETC_NETNS.rmdir()
     except OSError:
         pass
+    for mounted in mounts_below(directory):
+        call(["umount", "-l", mounted], check=False)
     shutil.rmtree(directory, ignore_errors=True)
     (REGISTRY / f"{run}.json").unlink(missing_ok=True)
 
@@ -539,8 +554,7 @@ def take_signals():
 @atexit.register
 def _close_all():
     for lab in list(_open_labs):
-        if not lab.keep:
-            lab.close()
+        lab.close()
 
 
 def open_labs():

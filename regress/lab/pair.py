@@ -10,9 +10,9 @@ class Pair:
     nodes = ()     # the gateways' names, the preferred first
     vips = {}      # interface: virtual address
 
-    def __init__(self, keep=False, gateway=Gateway, **keys):
+    def __init__(self, gateway=Gateway, **keys):
         raise_limits()
-        self.lab = Lab(keep=keep)
+        self.lab = Lab()
         self.gateways = []
         try:
             self.build(gateway)
