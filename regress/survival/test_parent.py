@@ -12,6 +12,9 @@ from world import STALL_MS, World
 # The kernel looks at lifetimes at moments of its own, up to a second late.
 LATE_MS = 1000
 
+STIR_ADDRESSES = ("ip addr add 192.0.2.99/32 dev lo && "
+                  "ip addr del 192.0.2.99/32 dev lo")
+
 
 @pytest.fixture(scope="module")
 def world():
@@ -20,13 +23,21 @@ def world():
 
 
 class Monitor:
-    """What a monitor prints, from now on."""
+    """What a monitor prints, from now on. stimulus: a change that it tells
+    of and that is undone."""
 
-    def __init__(self, gw, name, argv):
+    def __init__(self, gw, name, argv, stimulus):
         self.proc = gw.start(argv, f"monitor-{name}")
         self.skip = 0
-        time.sleep(0.3)
+        lab.wait_for(f"{name} listens", lambda: gw.run(stimulus) and
+                     self.proc.log(), 5, 0.05)
+        lab.wait_for(f"{name} has said all", self.quiet, 5, 0)
         self.mark()
+
+    def quiet(self):
+        said = self.proc.log()
+        time.sleep(0.2)
+        return self.proc.log() == said
 
     def mark(self):
         self.skip = len(self.proc.log())
@@ -75,8 +86,9 @@ def restart(world, gw, active):
                      lambda: takeover_is_over(gw), 5, 0.1)
     peer = world.other(gw)
     addr = Monitor(gw, "ip", ["ip", "-4", "monitor", "address", "route",
-                              "rule"])
-    nft = Monitor(gw, "nft", ["stdbuf", "-oL", "nft", "monitor", "ruleset"])
+                              "rule"], ["sh", "-c", STIR_ADDRESSES])
+    nft = Monitor(gw, "nft", ["stdbuf", "-oL", "nft", "monitor", "ruleset"],
+                  ["nft", "add table ip seen; delete table ip seen"])
     world.mark()
     try:
         before = world.transitions(peer)
