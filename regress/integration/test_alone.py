@@ -46,15 +46,16 @@ def test_json_of_what_changes_something(gw):
     assert json.loads(gw.hactl("-j", "version").stdout)["error"] is None
 
 
-@pytest.mark.parametrize("what", ["vrrp", "nat"])
-def test_no_such_name(gw, what):
+@pytest.mark.parametrize("what, known, other", [
+    ("vrrp", "lan", "wan"), ("nat", "out", "nosuch")])
+def test_no_such_name(gw, what, known, other):
     """A mistake in the words, whoever finds it."""
     done = gw.hactl("show", what, "nosuch", check=False)
     assert done.returncode == 2 and done.stdout == ""
     found = gw.hactl("-j", "show", what, "nosuch", check=False)
     assert json.loads(found.stdout)["code"] == found.returncode == 2
-    known = {"vrrp": "lan", "nat": "out"}[what]
-    assert known in gw.hactl("show", what, known).stdout
+    found = gw.hactl("show", what, known).stdout
+    assert known in found and other not in found
 
 
 def test_it_is_healthy(gw):

@@ -47,9 +47,66 @@ def test_monitor_shows_what_happens(pair):
         json.loads(line)["kind"] == "vrrp" for line in
         monitor.log().splitlines() if line.startswith("{")), 10)
     monitor.stop()
+    pair.wait_ready(nat1, 30)
+    nat1.hactl("failback", timeout=30)
+
+
+def test_a_failover_holds_until_the_failback(pair):
+    """The site file alone would have the better node back after 2 s."""
+    nat1, nat2 = pair.gateways
+    pair.wait_ready(nat2, 30)
+    nat1.hactl("failover", timeout=30)
+    pair.wait_ready(nat1, 30)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        assert pair.masters() == [nat2]
+        time.sleep(0.1)
+    nat1.hactl("failback", timeout=30)
+    assert pair.masters() == [nat1]
+    assert pair.talkers.settle()["lost"] == 0
+
+
+def cable(pair, pulled):
+    """The sync cable, and both have noticed."""
+    nat1, nat2 = pair.gateways
+    if pulled:
+        nat2.cables["eth2"].pull()
+    else:
+        nat2.cables["eth2"].plug()
+    lab.wait_for("nat1 noticed", lambda: pulled != bool(
+        nat1.show("sync")["sync_peers"][0]["up"]), 15, 0.1)
+
+
+def test_a_failover_without_a_sync_link(pair):
+    """Refused; forced, it is done, and what was known is kept."""
+    nat1, nat2 = pair.gateways
+    pair.wait_ready(nat2, 30)
+    cable(pair, pulled=True)
+    try:
+        refused = nat1.hactl("failover", check=False)
+        assert refused.returncode == 4, refused
+        assert nat1.is_master()
+        forced = nat1.hactl("failover", "force", check=False, timeout=30)
+        assert forced.returncode == 0, forced
+        assert pair.masters() == [nat2]
+    finally:
+        cable(pair, pulled=False)
+    pair.wait_ready(nat1, 30)
+    nat1.hactl("failback", timeout=30)
+    assert pair.talkers.settle()["lost"] == 0
 
 
 def test_log_verbose_and_brief(pair):
-    gw = pair.gateways[1]
-    assert gw.hactl("log", "verbose").returncode == 0
-    assert gw.hactl("log", "brief").returncode == 0
+    """Whether debug lines are in the log, of children as well."""
+    gw = pair.gateways[0]
+
+    def told():
+        before = gw.hagwd.log().count("peer nat2: down")
+        cable(pair, pulled=True)
+        cable(pair, pulled=False)
+        time.sleep(0.5)
+        return gw.hagwd.log().count("peer nat2: down") - before
+    gw.hactl("log", "verbose")
+    assert told() == 1
+    gw.hactl("log", "brief")
+    assert told() == 0

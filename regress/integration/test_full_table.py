@@ -43,6 +43,7 @@ def test_what_it_holds_is_not_swept(pair):
     assert bulks() >= first + 3
     assert least >= full - 400, least
     assert not nat2.is_ready()
+    assert nat2.show("summary")["node"]["inject_full"] > 0
     assert any("nat2 is not ready" in w["text"]
                for w in nat1.show("summary")["warnings"])
     # and with room again it takes them all

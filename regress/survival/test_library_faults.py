@@ -135,11 +135,13 @@ def test_calls_fail(world, rows, full, who):
             except lab.LabError:
                 leaked[gw.name] = grown()
         assert not leaked, (faults, leaked)
+        lost = world.measure()["lost"]
+        assert lost == 0, (faults, lost)
         rows.append({"in": who, "fault": faults[0] if len(faults) == 1
                      else "all at once", "calls failed": hits,
                      "hagwd died": 0, "descriptors leaked": 0,
                      "well again after s": took,
-                     "flows lost": world.measure()["lost"]})
+                     "flows lost": lost})
 
 
 def test_tables_are_equal_at_the_end(world):

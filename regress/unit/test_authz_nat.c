@@ -490,7 +490,7 @@ test_expressions(void **state)
 	for (i = 0; i < nitems(bad); i++) {
 		l = rule_begin();
 		EXPR(bad[i], NULL, {1, 1});
-		rule_refuses(l, "");
+		rule_refuses(l, "expression \"");
 	}
 	l = rule_begin(); /* writes into the packet */
 	EXPR("payload", NULL, {NFTA_PAYLOAD_SREG, 1}, {NFTA_PAYLOAD_BASE, 1},

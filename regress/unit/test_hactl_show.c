@@ -710,6 +710,15 @@ health_levels(void **state)
 	    "fw-2 does not answer; fw-1 MASTER, fw-2 silent, 48,211 "
 	    "flows" FIGURES);
 	put_all(&a);
+	((struct ctl_peer *)(void *)a.rows[ROW_PEER].v)->same_config = 0;
+	expect_health(&a, 1, "fw-2 has another configuration; " NOW_OK);
+	put_all(&a);
+	((struct ctl_vrrp *)(void *)a.rows[ROW_VRRP].v)->role = ROLE_FAULT;
+	expect_health(&a, 2, "this node can not be master; " NOW_OK);
+	put_all(&a);
+	((struct ctl_vrrp *)(void *)a.rows[ROW_VRRP].v)->split = 1;
+	expect_health(&a, 2, "two masters suspected; " NOW_OK);
+	put_all(&a);
 	nat = (struct ctl_nat *)(void *)a.rows[ROW_NAT].v;
 	nat->loaded = 0;
 	nat->loading = 1; /* a reload's change is on its way */
