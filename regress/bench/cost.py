@@ -140,8 +140,8 @@ def cpu_row(classes, repeat, ctx, batch):
     """ctload makes flows in the active's kernel at 20,000/s, as many at a
     time as the row says: one by one is how packets make them; in bursts of
     64 a system that reads each event when it comes wakes up least often. CPU
-    is that of all of hagw's processes on a node, or of conntrackd alone.
-    conntrackd's cache does not put them into the kernel. Each system has a
+    is that of hagwd and syncd on a node, or of conntrackd, without the
+    neighbours: vrrpd, keepalived. conntrackd's cache does not put them into the kernel. Each system has a
     lab that is there all the while, and gets a second of new flows, one of
     updates and one of ends in turn with the others; the first round is not
     counted. The floors are taken in the same turns, on a fourth lab where no

@@ -123,7 +123,7 @@ class BenchGateway(Gateway):
             return self.hagw_pids()
         if what == "vrrp":
             return [self.child("vrrpd")]
-        return self.hagw_pids()
+        return [self.hagwd.pid, self.child("syncd")]
 
 
 class System:
