@@ -482,7 +482,7 @@ test_expressions(void **state)
 {
 	static const char *const bad[] = {"log", "queue", "tproxy", "fwd",
 	    "dup", "synproxy", "limit", "masq", "redir", "objref", "dynset",
-	    "exthdr", "counter", "match", "target", "socket", "rt"};
+	    "exthdr", "match", "target", "socket", "rt"};
 	struct nlattr *l;
 	size_t i;
 
