@@ -403,10 +403,10 @@ picked_up(const struct sync *s, const struct ct_rec *r)
 }
 
 /*
- * A TCP flow's first event that counts is an update: as a new flow it is
- * created, and what is left of an earlier one with its tuple gives way. Asked
- * of each event, before what follows it is folded in: a flow may end in the
- * same flush.
+ * An update of an established flow that was not announced creates it, and
+ * what is left of an earlier one with its tuple gives way. Asked of each
+ * event, before what follows it is folded in: a flow may end in the same
+ * flush.
  */
 static void
 choose_op(struct sync *s, struct ct_rec *rec)
@@ -418,7 +418,8 @@ choose_op(struct sync *s, struct ct_rec *rec)
 		rec->fields |= CTF_TCP;
 	}
 	if (rec->op == CT_OP_UPDATE && (rec->fields & CTF_TCP) &&
-	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED)
+	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED &&
+	    !announced_has(&s->announced, rec->id))
 		rec->op = CT_OP_NEW;
 	announced_set(&s->announced, rec->id,
 	    rec->op != CT_OP_DELETE && !(rec->fields & CTF_OVER));

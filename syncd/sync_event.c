@@ -7,6 +7,7 @@
  * whether an event is delivered, not what is in it.)
  */
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <errno.h>
@@ -378,12 +379,19 @@ parse_flow(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
 	return rec->proto == 0 ? EVENT_OTHER : EVENT_RECORD;
 }
 
+/*
+ * That a connection is established a packet says once in its life, a process
+ * (conntrack -U) whenever it changes one; the kernel names the process.
+ */
 static enum ct_op
-op_of(const struct nlmsghdr *nlh)
+op_of(const struct nlmsghdr *nlh, const struct ct_rec *rec)
 {
 	if (NFNL_MSG_TYPE(nlh->nlmsg_type) == IPCTNL_MSG_CT_DELETE)
 		return CT_OP_DELETE;
 	if (nlh->nlmsg_flags & (NLM_F_CREATE | NLM_F_MULTI))
+		return CT_OP_NEW;
+	if (rec->fields & CTF_TCP && nlh->nlmsg_pid == 0 &&
+	    rec->tcp_state == TCP_CONNTRACK_ESTABLISHED)
 		return CT_OP_NEW;
 	return CT_OP_UPDATE;
 }
@@ -402,7 +410,7 @@ event_parse(const struct nlmsghdr *nlh, size_t len, struct ct_rec *rec)
 		NFNL_MSG_TYPE(nlh->nlmsg_type) != IPCTNL_MSG_CT_DELETE))
 		return EVENT_OTHER;
 	if ((res = parse_flow(nlh, len, rec)) == EVENT_RECORD)
-		rec->op = (uint8_t)op_of(nlh);
+		rec->op = (uint8_t)op_of(nlh, rec);
 	return res;
 }
 

@@ -101,6 +101,35 @@ dump_of_both_families(void **state)
 	close(fd);
 }
 
+/* By its event alone, it is not one that a packet has just established. */
+static void
+changed_by_a_process(void **state)
+{
+	static uint8_t buf[8192] __attribute__((aligned(8)));
+	struct ct_rec r;
+	ssize_t n;
+	int fd;
+
+	(void)state;
+	TK_NEED();
+	fd = kct_event_socket(1 << 20, kct_portid());
+	assert_true(fd != -1);
+	tk_run("conntrack -I -s 10.1.0.9 -d 10.2.0.9 -p tcp --sport 9 "
+	       "--dport 9 -t 60 --state ESTABLISHED -u ASSURED "
+	       ">/dev/null 2>&1");
+	n = recv(fd, buf, sizeof(buf), 0);
+	assert_int_equal(event_parse((void *)buf, (size_t)n, &r), EVENT_RECORD);
+	assert_int_equal(r.op, CT_OP_NEW);
+	tk_run("conntrack -U -s 10.1.0.9 -d 10.2.0.9 -p tcp --sport 9 "
+	       "--dport 9 --mark 5 >/dev/null 2>&1");
+	n = recv(fd, buf, sizeof(buf), 0);
+	assert_int_equal(event_parse((void *)buf, (size_t)n, &r), EVENT_RECORD);
+	assert_int_equal(r.op, CT_OP_UPDATE);
+	assert_int_equal(r.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(r.mark, 5);
+	close(fd);
+}
+
 static unsigned int taken;
 
 static void
@@ -192,6 +221,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(events_of_others_only),
 	    T(no_one_to_ignore),
+	    T(changed_by_a_process),
 	    T(dump_of_both_families),
 	    T(overrun_is_told_at_its_end),
 	    T(zone_of_a_direction),

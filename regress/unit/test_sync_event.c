@@ -236,7 +236,7 @@ test_assured_has_state(void **state)
 	assert_int_equal(
 	    parse(tcp_assured_masked, sizeof(tcp_assured_masked), &r),
 	    EVENT_RECORD);
-	assert_int_equal(r.op, CT_OP_UPDATE);
+	assert_int_equal(r.op, CT_OP_NEW);
 	assert_true(r.status & IPS_ASSURED);
 	assert_int_equal(r.tcp_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_int_equal(
@@ -244,6 +244,24 @@ test_assured_has_state(void **state)
 	assert_true(r.wscale_orig > 0 && r.wscale_reply > 0);
 	assert_false(r.fields & CTF_MARK);
 	assert_true(filter_mature(&r));
+}
+
+/* What a process changes is no new flow, whatever its state. */
+static void
+test_changed_by_a_process(void **state)
+{
+	union {
+		struct nlmsghdr nlh;
+		uint8_t bytes[sizeof(tcp_assured_masked)];
+	} msg;
+	struct ct_rec r;
+
+	(void)state;
+	memcpy(&msg, tcp_assured_masked, sizeof(msg.bytes));
+	msg.nlh.nlmsg_pid = 1234;
+	assert_int_equal(parse(msg.bytes, sizeof(msg.bytes), &r), EVENT_RECORD);
+	assert_int_equal(r.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(r.op, CT_OP_UPDATE);
 }
 
 static void
@@ -565,6 +583,7 @@ main(void)
 	    cmocka_unit_test(test_tuple_with_unknown),
 	    cmocka_unit_test(test_zone_of_a_direction),
 	    cmocka_unit_test(test_assured_has_state),
+	    cmocka_unit_test(test_changed_by_a_process),
 	    cmocka_unit_test(test_over),
 	    cmocka_unit_test(test_others),
 	    cmocka_unit_test(test_not_flows),

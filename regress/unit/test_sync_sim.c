@@ -590,9 +590,9 @@ test_one_that_goes_amid_its_bulk(void **state)
 
 /* An update of the master's, as its kernel tells it. */
 static void
-update(struct sim *m, struct ct_rec rec, uint16_t fields)
+update(struct sim *m, struct ct_rec rec, enum ct_op op, uint16_t fields)
 {
-	rec.op = CT_OP_UPDATE;
+	rec.op = op;
 	rec.fields = fields;
 	sync_events(&m->h[0].s, &rec, 1, m->now);
 	sim_run(m, 100000, 0);
@@ -615,7 +615,7 @@ test_picked_up(void **state)
 	assert_true(sim_settle(m, 0, 3000000));
 	b->alive = false; /* was half open, and swept */
 	announced_set(&m->h[0].s.announced, a->id, false);
-	update(m, *a, CTF_ID | CTF_STATUS | CTF_TIMEOUT);
+	update(m, *a, CT_OP_UPDATE, CTF_ID | CTF_STATUS | CTF_TIMEOUT);
 	assert_true(b->alive);
 	assert_true(b->rec.fields & CTF_TCP);
 	assert_int_equal(b->rec.tcp_state, TCP_CONNTRACK_ESTABLISHED);
@@ -636,16 +636,43 @@ test_a_port_is_used_again(void **state)
 	sim_role(m, 0, ROLE_MASTER);
 	assert_true(sim_settle(m, 0, 3000000));
 	a->tcp_state = TCP_CONNTRACK_LAST_ACK;
-	update(m, *a, CTF_ID | CTF_STATUS | CTF_TCP | CTF_OVER);
+	update(m, *a, CT_OP_UPDATE, CTF_ID | CTF_STATUS | CTF_TCP | CTF_OVER);
 	assert_true(ct_tcp_over(b->rec.tcp_state));
 	assert_int_equal(b->rec.mark, 5);
 	a->id = ++m->h[0].next_id;
 	a->tcp_state = TCP_CONNTRACK_ESTABLISHED;
 	a->mark = 0; /* which the kernel does not say */
 	announced_set(&m->h[0].s.announced, a->id, true); /* another's bit */
-	update(m, *a, CTF_ID | CTF_STATUS | CTF_TCP);
+	update(m, *a, CT_OP_NEW, CTF_ID | CTF_STATUS | CTF_TCP);
 	assert_int_equal(b->rec.tcp_state, TCP_CONNTRACK_ESTABLISHED);
 	assert_int_equal(b->rec.mark, 0);
+	sim_free(m);
+}
+
+/*
+ * What a process changes of a flow that was told of stays an update; as a new
+ * flow it would replace what is over.
+ */
+static void
+test_changed_by_a_process(void **state)
+{
+	struct sim *m = sim_new(40);
+	struct ct_rec *a = &m->h[0].flows[1].rec;
+	struct sim_flow *b = &m->h[1].flows[1];
+
+	(void)state;
+	sim_fill(m, 0, 10);
+	a->mark = 5;
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+	a->status |= IPS_ASSURED;
+	for (int told = 0; told < 2; told++) {
+		announced_set(&m->h[0].s.announced, a->id, told);
+		b->rec.mark = 5;
+		b->rec.tcp_state = TCP_CONNTRACK_TIME_WAIT;
+		update(m, *a, CT_OP_UPDATE, CTF_ID | CTF_STATUS | CTF_TCP);
+		assert_int_equal(b->rec.mark, told ? 5 : 0);
+	}
 	sim_free(m);
 }
 
@@ -728,6 +755,7 @@ main(void)
 	    cmocka_unit_test(test_one_that_goes_amid_its_bulk),
 	    cmocka_unit_test(test_picked_up),
 	    cmocka_unit_test(test_a_port_is_used_again),
+	    cmocka_unit_test(test_changed_by_a_process),
 	    cmocka_unit_test(test_one_is_taken_away),
 	    cmocka_unit_test(test_a_gap_lasts_until_it_is_mended),
 	};
