@@ -126,6 +126,8 @@ def cpu_piece(system, bare, count, batch):
 
 def cpu_floors(system, count, batch, wire):
     """The same of programs that do what cannot be left out."""
+    for gw in system.pair.gateways:
+        gw.run(["conntrack", "-F"])  # what a piece that failed has left
     at_once = max(batch, GATHERED)
     rx = floor_cost(system, count, 20000, at_once)
     two = floor_cost(system, count, 20000, at_once, two=True)

@@ -215,6 +215,9 @@ tell(int fd, uint64_t start)
 		while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0)
 			;
 	}
+	/* whoever goes with answers unread resets what was sent as well */
+	while (recv(fd, answer, sizeof(answer), 0) > 0)
+		;
 }
 
 static int
