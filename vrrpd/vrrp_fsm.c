@@ -313,7 +313,8 @@ wants_preempt(const struct fsm *f, uint64_t now)
 	    f->leaving || f->master.s_addr == INADDR_ANY)
 		return false;
 	return now < f->forced_end_us ||
-	    (f->cfg.preempt && f->master_priority < f->cfg.priority);
+	    (f->cfg.preempt && !f->mute &&
+		f->master_priority < f->cfg.priority);
 }
 
 /* preempt.after starts when all conditions hold, and anew when one broke. */
@@ -557,6 +558,8 @@ ev_link(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	if (ev->net >= f->cfg.nnets)
 		return;
 	f->link[ev->net] = ev->up ? LINK_UP : LINK_DOWN;
+	if (ev->up)
+		f->mute = false;
 	links_check(f, now, out);
 }
 
@@ -708,6 +711,7 @@ ev_reconf(struct fsm *f, uint64_t now, const struct fsm_event *ev,
 	if (ev->cfg.preempt_after_us != f->cfg.preempt_after_us)
 		f->due_us = f->ask_us = FSM_NEVER;
 	f->cfg = ev->cfg;
+	f->mute = false;
 	if (f->cfg.nnets == 0) {
 		to_nothing(f, now, out);
 	} else if (f->role == ROLE_MASTER && other) {

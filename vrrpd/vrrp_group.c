@@ -2,6 +2,7 @@
  * The group: feeds the state machine, runs its actions, keeps its one timer
  * and moves it from one configuration to the next.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,19 @@ group_net(uint32_t conf_net)
 	return NULL;
 }
 
+/* By a rule, which stays: as master it would be silent again. */
+static bool
+barred(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < group.nnets; i++)
+		if (group.nets[i].mute_us != 0 &&
+		    group.nets[i].mute_error == EPERM)
+			return true;
+	return false;
+}
+
 static void
 run_send(const struct fsm_action *a)
 {
@@ -40,6 +54,7 @@ run_send(const struct fsm_action *a)
 	for (i = 0; i < group.nnets; i++)
 		group.sent += io_send(
 		    &group.nets[i], a->priority, group.fsm.cfg.interval_us);
+	group.fsm.mute = group.sent == 0 && barred();
 }
 
 static void

@@ -109,16 +109,22 @@ warn_silent(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
 
 /* Nobody hears it, so another node serves, or none does. */
 static void
-warn_mute(const struct vrrp_net *net, uint32_t id, uint64_t now)
+warn_mute(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
+    uint64_t now)
 {
-	if (net->mute_us == 0 || now - net->mute_us >= RECENT_US ||
-	    net->link == LINK_DOWN)
+	const struct fsm *f = &g->fsm;
+
+	if (net->mute_us == 0 || net->link == LINK_DOWN ||
+	    (!f->mute && now - net->mute_us >= RECENT_US))
 		return;
 	if (net->mute_error == EPERM)
 		warning(id, net->row.name, "nft list ruleset",
 		    "advertisements cannot leave %s: a rule of this host "
-		    "drops IP protocol 112 on output",
-		    net->row.ifname);
+		    "drops IP protocol 112 on output%s",
+		    net->row.ifname,
+		    f->mute && f->cfg.preempt && f->role == ROLE_BACKUP
+			? "; no preemption before hactl failback"
+			: "");
 	else
 		warning(id, net->row.name, "hactl show vrrp",
 		    "advertisements cannot leave %s: %s", net->row.ifname,
@@ -142,7 +148,7 @@ warn_net(const struct vrrp_group *g, const struct vrrp_net *net, uint32_t id,
 		    group_has_node(net->differ_src)
 			? "its site file differs"
 			: "one of the two needs another vrid");
-	warn_mute(net, id, now);
+	warn_mute(g, net, id, now);
 	warn_silent(g, net, id, now);
 }
 

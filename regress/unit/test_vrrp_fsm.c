@@ -945,6 +945,34 @@ failback_waits_until_ready(void **state)
 	assert_int_equal(count(ACT_HANDOVER), 1);
 }
 
+/* Whom the host does not let speak: until something has changed. */
+static void
+mute_does_not_preempt(void **state)
+{
+	(void)state;
+	for (int how = 0; how < 3; how++) {
+		backup(SEC);
+		f.mute = true;
+		ready(true, true, true);
+		advert(LOWER);
+		event(FSM_TIMER);
+		assert_quiet();
+		if (how == 0) {
+			event(FSM_PREEMPT);
+		} else if (how == 1) {
+			links(0, true);
+		} else {
+			struct fsm_event ev = {
+			    .type = FSM_RECONF, .cfg = f.cfg};
+
+			step(&ev);
+		}
+		assert_int_equal(f.mute, how == 0);
+		event(FSM_TIMER);
+		assert_int_equal(count(ACT_HANDOVER), 1);
+	}
+}
+
 /* An operator's wish is not granted hours later. */
 static void
 failback_expires(void **state)
@@ -1790,6 +1818,7 @@ main(void)
 	    cmocka_unit_test(no_preemption),
 	    cmocka_unit_test(after_starts_anew),
 	    cmocka_unit_test(failback),
+	    cmocka_unit_test(mute_does_not_preempt),
 	    cmocka_unit_test(failback_expires),
 	    cmocka_unit_test(failback_waits_until_ready),
 	    cmocka_unit_test(failover_done),
