@@ -193,7 +193,7 @@ struct fsm {
 	uint64_t unready_us; /* since then, when it is not */
 	bool sync_up;
 	bool released; /* the operator's failover: do not preempt */
-	bool mute; /* a rule of the host kept its last round in: nor then */
+	bool mute; /* a rule of the host keeps it silent: do not preempt */
 	uint64_t forced_end_us; /* the operator's failback: until then */
 	uint64_t due_us; /* preempt.after is over */
 	uint64_t ask_us; /* next request */

@@ -139,26 +139,26 @@ def cpu_floors(system, count, batch, wire):
 
 
 def cpu_row(classes, repeat, ctx, batch):
-    """ctload makes flows in the active's kernel at 20,000/s, as many at a
-    time as the row says: one by one is how packets make them; in bursts of
-    64 a system that reads each event when it comes wakes up least often. CPU
-    is that of hagwd and syncd on a node, or of conntrackd, without the
-    neighbours: vrrpd, keepalived. conntrackd's cache does not put them into the kernel. Each system has a
-    lab that is there all the while, and gets a second of new flows, one of
-    updates and one of ends in turn with the others; the first round is not
-    counted. The floors are taken in the same turns, on a fourth lab where no
-    such system runs: of the receiver ctload's CPU when it writes as many to
-    the standby's kernel, as many at a time but 16 at least, once by itself,
-    once as two programs, of which one wakes up for each batch and tells the
-    other, as where only one is privileged; of the sender that of a program
-    that reads a burst of events 750 us after its first and sends as many
-    bytes to a program there; that is no floor for 1 and 4 at a time, where
-    hagw does not wake up for the first event. Alone: another second of each
-    with the standby's nf_conntrack_events 0, so that its kernel builds no
-    events for the active's listener, as on a machine of its own;
-    conntrackd's standby listens itself. The tables are compared while they
-    hold the flows, in each turn; a cache, which has to be committed for that,
-    once at the end."""
+    """ctload makes flows in the active's kernel at 20,000/s, as many at a time
+    as the row says: one by one is how packets make them; in bursts of 64 a
+    system that reads each event when it comes wakes up least often. CPU is
+    that of hagwd and syncd on a node, or of conntrackd, without the
+    neighbours: vrrpd, keepalived. conntrackd's cache does not put them into
+    the kernel. Each system has a lab that is there all the while, and gets a
+    second of new flows, one of updates and one of ends in turn with the
+    others; the first round is not counted. The floors are taken in the same
+    turns, on a fourth lab where no such system runs: of the receiver ctload's
+    CPU when it writes as many to the standby's kernel, as many at a time but
+    16 at least, once by itself, once as two programs, of which one wakes up
+    for each batch and tells the other, as where only one is privileged; of the
+    sender that of a program that reads a burst of events 750 us after its
+    first and sends as many bytes to a program there; that is no floor for 1
+    and 4 at a time, where hagw does not wake up for the first event. Alone:
+    another second of each with the standby's nf_conntrack_events 0, so that
+    its kernel builds no events for the active's listener, as on a machine of
+    its own; conntrackd's standby listens itself. The tables are compared while
+    they hold the flows, in each turn; a cache, which has to be committed for
+    that, once at the end."""
     count = ctx.n(20000, 2000)
     samples = {c.name: [] for c in classes}
     with contextlib.ExitStack() as labs:

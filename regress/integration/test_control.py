@@ -107,16 +107,18 @@ def test_who_may_not_speak_does_not_preempt(pair):
     nat1.run(["nft", "add table inet own; add chain inet own out { type "
               "filter hook output priority filter; }; add rule inet own out "
               "ip protocol vrrp drop"])
-    lab.wait_for("nat2 alone is master",
-                 lambda: pair.masters() == [nat2], 10)
-    pair.wait_ready(nat1, 30)
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
-        assert pair.masters() == [nat2]
-        time.sleep(0.1)
-    assert any("no preemption before hactl failback" in text
-               for text in warnings()), warnings()
-    nat1.run(["nft", "delete table inet own"])
+    try:
+        lab.wait_for("nat2 alone is master",
+                     lambda: pair.masters() == [nat2], 10)
+        pair.wait_ready(nat1, 30)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            assert pair.masters() == [nat2]
+            time.sleep(0.1)
+        assert any("no preemption before hactl failback" in text
+                   for text in warnings()), warnings()
+    finally:
+        nat1.run(["nft", "delete table inet own"])
     nat1.hactl("failback", timeout=30)
     assert pair.masters() == [nat1]
     lab.wait_for("no warning", lambda: not warnings(), 5)

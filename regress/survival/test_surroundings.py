@@ -29,6 +29,7 @@ def world():
             yield world
     finally:
         pair.lab.close()
+    assert not pair.lab.dir.exists(), "what is mounted in it goes with a lab"
 
 
 def kill_children(gw):

@@ -588,6 +588,16 @@ test_one_that_goes_amid_its_bulk(void **state)
 	sim_free(m);
 }
 
+/* The second host holds what the first, which is master, has; flow 1's mark. */
+static void
+followed(struct sim *m, uint32_t mark)
+{
+	sim_fill(m, 0, 10);
+	m->h[0].flows[1].rec.mark = mark;
+	sim_role(m, 0, ROLE_MASTER);
+	assert_true(sim_settle(m, 0, 3000000));
+}
+
 /* An update of the master's, as its kernel tells it. */
 static void
 update(struct sim *m, struct ct_rec rec, enum ct_op op, uint16_t fields)
@@ -610,9 +620,7 @@ test_picked_up(void **state)
 	struct sim_flow *b = &m->h[1].flows[1];
 
 	(void)state;
-	sim_fill(m, 0, 10);
-	sim_role(m, 0, ROLE_MASTER);
-	assert_true(sim_settle(m, 0, 3000000));
+	followed(m, 0);
 	b->alive = false; /* was half open, and swept */
 	announced_set(&m->h[0].s.announced, a->id, false);
 	update(m, *a, CT_OP_UPDATE, CTF_ID | CTF_STATUS | CTF_TIMEOUT);
@@ -631,10 +639,7 @@ test_a_port_is_used_again(void **state)
 	struct sim_flow *b = &m->h[1].flows[1];
 
 	(void)state;
-	sim_fill(m, 0, 10);
-	a->mark = 5;
-	sim_role(m, 0, ROLE_MASTER);
-	assert_true(sim_settle(m, 0, 3000000));
+	followed(m, 5);
 	a->tcp_state = TCP_CONNTRACK_LAST_ACK;
 	update(m, *a, CT_OP_UPDATE, CTF_ID | CTF_STATUS | CTF_TCP | CTF_OVER);
 	assert_true(ct_tcp_over(b->rec.tcp_state));
@@ -661,10 +666,7 @@ test_changed_by_a_process(void **state)
 	struct sim_flow *b = &m->h[1].flows[1];
 
 	(void)state;
-	sim_fill(m, 0, 10);
-	a->mark = 5;
-	sim_role(m, 0, ROLE_MASTER);
-	assert_true(sim_settle(m, 0, 3000000));
+	followed(m, 5);
 	a->status |= IPS_ASSURED;
 	for (int told = 0; told < 2; told++) {
 		announced_set(&m->h[0].s.announced, a->id, told);
